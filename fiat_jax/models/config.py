@@ -1,0 +1,135 @@
+"""One frozen description of a T5: its shape, its variant, and how it is computed."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from typing import Any, Literal, get_args
+
+from fiat_jax.errors import ConfigError
+
+Activation = Literal["gelu_new", "relu", "silu"]
+Dtype = Literal["bfloat16", "float32"]
+Remat = Literal["none", "dots", "full"]
+
+
+@dataclass(frozen=True)
+class T5Config:
+    """The T5 network (Raffel et al. 2020; v1.1 as in FLAN-T5, Chung et al. 2022).
+
+    Attributes:
+      vocab_size: rows of the embedding, padding rows included.
+      d_model: width of the residual stream.
+      d_kv: width of one attention head; independent of d_model / num_heads.
+      d_ff: inner width of the feed-forward layer.
+      num_heads: attention heads.
+      num_encoder_layers: encoder blocks.
+      num_decoder_layers: decoder blocks.
+      relative_buckets: buckets of the relative position bias.
+      relative_max_distance: distance from which all positions share the last bucket.
+      norm_epsilon: added to the mean square in RMSNorm.
+      dropout: rate on embeddings, residual branches and the inner feed-forward activation.
+      activation: feed-forward non-linearity; 'gelu_new' is the tanh approximation.
+      gated: whether the activation gates a second projection (v1.1) or stands alone (v1.0).
+      tied: whether the head is the embedding (v1.0) or a matrix of its own.
+      scale_decoder_output: whether decoder states are scaled by d_model ** -0.5 before the head (v1.0).
+      pad_id: padding token.
+      eos_id: end of sequence token.
+      decoder_start_id: first decoder input.
+      dtype: dtype of the matrix products. Norms, softmax, logits and loss are float32 either way.
+      remat: what the backward pass computes again: nothing, all but matrix products, or every block.
+    """
+
+    vocab_size: int
+    d_model: int
+    d_kv: int
+    d_ff: int
+    num_heads: int
+    num_encoder_layers: int
+    num_decoder_layers: int
+    relative_buckets: int = 32
+    relative_max_distance: int = 128
+    norm_epsilon: float = 1e-6
+    dropout: float = 0.1
+    activation: Activation = "gelu_new"
+    gated: bool = True
+    tied: bool = False
+    scale_decoder_output: bool = False
+    pad_id: int = 0
+    eos_id: int = 1
+    decoder_start_id: int = 0
+    dtype: Dtype = "bfloat16"
+    remat: Remat = "none"
+
+    def __post_init__(self) -> None:
+        if self.dtype not in get_args(Dtype):
+            raise ConfigError(
+                f"dtype: expected one of {', '.join(get_args(Dtype))}, found {self.dtype!r}; "
+                "T5's activations overflow float16, use bfloat16 instead."
+            )
+        for name, choices in (("activation", get_args(Activation)), ("remat", get_args(Remat))):
+            if getattr(self, name) not in choices:
+                raise ConfigError(f"{name}: expected one of {', '.join(choices)}, found {getattr(self, name)!r}.")
+        if not 0.0 <= self.dropout < 1.0:
+            raise ConfigError(f"dropout: expected a rate in [0, 1), found {self.dropout}.")
+
+    @property
+    def d_attention(self) -> int:
+        """Width of all heads together."""
+        return self.num_heads * self.d_kv
+
+    def replace(self, **changes: Any) -> "T5Config":
+        """A copy with some fields changed."""
+        return replace(self, **changes)
+
+    @classmethod
+    def from_hf(cls, raw: Mapping[str, Any], *, tied: bool, **settings: Any) -> "T5Config":
+        """Reads the raw config.json of a Hugging Face T5.
+
+        Args:
+          raw: the parsed file. Its `tie_word_embeddings` is not read: published files contradict their weights.
+          tied: whether the checkpoint has no head of its own, decided from its tensors.
+          **settings: fields to set over what the file says, such as dtype, remat and dropout.
+
+        Raises:
+          ConfigError: a model type, activation or missing field that this network does not cover.
+        """
+        kind = raw.get("model_type")
+        if kind not in ("t5", "mt5"):
+            raise ConfigError(f"config.json: expected model_type t5 or mt5, found {kind!r}.")
+        try:
+            activation, gated = _ACTIVATIONS[raw.get("feed_forward_proj", "relu")]
+            fields = {ours: raw[theirs] for ours, theirs in _REQUIRED.items()}
+        except KeyError as error:
+            raise ConfigError(
+                f"config.json: expected the fields {', '.join(_REQUIRED.values())} and a feed_forward_proj among "
+                f"{', '.join(_ACTIVATIONS)}; {error} is missing or not supported."
+            ) from None
+        fields["num_decoder_layers"] = raw.get("num_decoder_layers") or fields["num_encoder_layers"]
+        fields |= {ours: raw[theirs] for ours, theirs in _OPTIONAL.items() if raw.get(theirs) is not None}
+        # v1.0 is the variant whose head is the embedding; its decoder output is scaled to suit.
+        fields |= dict(activation=activation, gated=gated, tied=tied, scale_decoder_output=tied)
+        return cls(**(fields | settings))
+
+
+_ACTIVATIONS = {
+    "relu": ("relu", False),
+    "gated-gelu": ("gelu_new", True),
+    "gated-gelu_new": ("gelu_new", True),
+    "gated-silu": ("silu", True),
+}
+_REQUIRED = {
+    "vocab_size": "vocab_size",
+    "d_model": "d_model",
+    "d_kv": "d_kv",
+    "d_ff": "d_ff",
+    "num_heads": "num_heads",
+    "num_encoder_layers": "num_layers",
+}
+_OPTIONAL = {
+    "relative_buckets": "relative_attention_num_buckets",
+    "relative_max_distance": "relative_attention_max_distance",
+    "norm_epsilon": "layer_norm_epsilon",
+    "dropout": "dropout_rate",
+    "pad_id": "pad_token_id",
+    "eos_id": "eos_token_id",
+    "decoder_start_id": "decoder_start_token_id",
+}

@@ -1,0 +1,133 @@
+"""The parts of a T5 block: a projection that may carry an adapter, RMSNorm, attention and feed-forward.
+
+Modules only declare variables and name their axes; the mathematics is in functions. Parameter axes are
+'vocab', 'embed', 'heads' (all heads together), 'mlp', 'rank', 'buckets' and, once scanned, 'layers';
+activation axes are 'batch', 'length' and 'embed'. `fiat_jax.parallel` maps them to a mesh.
+"""
+
+import math
+from functools import partial
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+
+from fiat_jax.adapters import LoRA
+from fiat_jax.adapters.lora import init_a, lora_delta
+from fiat_jax.models.attention import attend
+from fiat_jax.models.config import T5Config
+from fiat_jax.typing import Array
+
+ACTIVATIONS = {"gelu_new": partial(jax.nn.gelu, approximate=True), "relu": jax.nn.relu, "silu": jax.nn.silu}
+
+
+def rms_norm(x: Array, scale: Array, epsilon: float) -> Array:
+    """RMSNorm without mean or bias (Zhang and Sennrich 2019), in float32; x [..., D], scale [D]."""
+    wide = x.astype(jnp.float32)
+    variance = jnp.mean(jnp.square(wide), axis=-1, keepdims=True)
+    return (wide * jax.lax.rsqrt(variance + epsilon) * scale).astype(x.dtype)
+
+
+class RMSNorm(nn.Module):
+    """`rms_norm` with a learned scale."""
+
+    config: T5Config
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        init = nn.with_logical_partitioning(nn.initializers.ones, ("embed",))
+        return rms_norm(x, self.param("scale", init, x.shape[-1:]), self.config.norm_epsilon)
+
+
+class LowRank(nn.Module):
+    """The weights of one LoRA update, in the collection 'adapter'."""
+
+    adapter: LoRA
+    features: int
+    axes: tuple[str, str]
+    train: bool
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        def weight(name, init, shape, axes):
+            boxed = nn.with_logical_partitioning(init, axes)
+            return self.variable(
+                "adapter", name, lambda: boxed(self.make_rng("adapter"), shape, jnp.float32)
+            ).value
+
+        a = weight("a", init_a, (x.shape[-1], self.adapter.rank), (self.axes[0], "rank"))
+        b = weight("b", nn.initializers.zeros, (self.adapter.rank, self.features), ("rank", self.axes[1]))
+        x = nn.Dropout(self.adapter.dropout, deterministic=not self.train)(x)
+        return lora_delta(x, a, b, self.adapter.scale)
+
+
+class Projection(nn.Module):
+    """A linear layer without bias, [..., in] to [..., features], with its adapter when a pattern asks for one."""
+
+    config: T5Config
+    features: int
+    axes: tuple[str, str]
+    init_scale: float
+    adapter: LoRA | None = None
+    train: bool = False
+    out_dtype: jnp.dtype | None = None
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        init = nn.with_logical_partitioning(nn.initializers.normal(self.init_scale), self.axes)
+        kernel = self.param("kernel", init, (x.shape[-1], self.features), jnp.float32)
+        y = jnp.matmul(x, kernel.astype(x.dtype), preferred_element_type=self.out_dtype)
+        if self.adapter is not None and self.adapter.adapts("/".join(self.path)):
+            y += LowRank(self.adapter, self.features, self.axes, self.train, name="lora")(x)
+        return y
+
+
+class Attention(nn.Module):
+    """Multi-head attention whose keys and values may come from a cache."""
+
+    config: T5Config
+    adapter: LoRA | None = None
+    train: bool = False
+
+    def setup(self) -> None:
+        c = self.config
+        projection = partial(Projection, c, adapter=self.adapter, train=self.train)
+        inner, wide = ("embed", "heads"), c.d_model**-0.5
+        self.query = projection(c.d_attention, inner, (c.d_model * c.d_kv) ** -0.5)
+        self.key = projection(c.d_attention, inner, wide)
+        self.value = projection(c.d_attention, inner, wide)
+        self.out = projection(c.d_model, inner[::-1], c.d_attention**-0.5)
+
+    def keys_values(self, x: Array) -> tuple[Array, Array]:
+        """Keys and values [B, K, N, H] of the states [B, K, D] that may be attended to."""
+        return self._heads(self.key(x)), self._heads(self.value(x))
+
+    def __call__(self, x: Array, key: Array, value: Array, bias: Array | None, mask: Array | None) -> Array:
+        """Attends from x [B, Q, D]; see `attend` for the other arguments."""
+        y = attend(self._heads(self.query(x)), key, value, bias, mask)
+        return self.out(y.reshape(*y.shape[:2], self.config.d_attention))
+
+    def _heads(self, x: Array) -> Array:
+        return x.reshape(*x.shape[:-1], self.config.num_heads, self.config.d_kv)
+
+
+class FeedForward(nn.Module):
+    """The feed-forward layer, gated (Shazeer 2020) or plain; the last product accumulates in float32."""
+
+    config: T5Config
+    adapter: LoRA | None = None
+    train: bool = False
+
+    @nn.compact
+    def __call__(self, x: Array) -> Array:
+        c = self.config
+        projection = partial(Projection, c, adapter=self.adapter, train=self.train)
+        inner = partial(projection, c.d_ff, ("embed", "mlp"), c.d_model**-0.5)
+        activation = ACTIVATIONS[c.activation]
+        if c.gated:
+            hidden = activation(inner(name="wi_0")(x)) * inner(name="wi_1")(x)
+        else:
+            hidden = activation(inner(name="wi")(x))
+        hidden = nn.Dropout(c.dropout, deterministic=not self.train)(hidden)
+        out = projection(c.d_model, ("mlp", "embed"), 1 / math.sqrt(c.d_ff), out_dtype=jnp.float32, name="wo")
+        return out(hidden)
