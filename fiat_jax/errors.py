@@ -4,6 +4,9 @@ Every error a user can cause is one of these and carries one sentence: what was 
 (file, line, field) and what to do. `fiat` prints that sentence and exits with the code of its class.
 """
 
+import difflib
+from collections.abc import Iterable
+
 
 class FiatError(Exception):
     """A failure that the user can understand and act on."""
@@ -39,3 +42,13 @@ class InterruptedRun(FiatError):
     """The run was asked to stop, has saved what it had, and resumes when started again."""
 
     exit_code = 75
+
+
+def did_you_mean(found: str, known: Iterable[str]) -> str:
+    """The end of a sentence about an unknown name: the known one that is closest, or all of them."""
+    known = list(known)
+    close = difflib.get_close_matches(found, known, n=1)
+    lower = [name for name in known if name.lower() == found.lower()]
+    if lower or close:
+        return f"did you mean {(lower or close)[0]!r}?"
+    return f"known are {', '.join(known)}." if known else "none is known."

@@ -12,7 +12,13 @@ _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
 
 def read_jsonl(path: str | Path, required: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
-    """Yields the rows of a JSON-lines file in order; blank lines are passed over.
+    """Yields the rows of a JSON-lines file in order; see `numbered_jsonl`."""
+    for _, row in numbered_jsonl(path, required):
+        yield row
+
+
+def numbered_jsonl(path: str | Path, required: tuple[str, ...] = ()) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields (line number from 1, row) of a JSON-lines file in order; blank lines are passed over.
 
     Args:
       path: the file, UTF-8.
@@ -24,26 +30,26 @@ def read_jsonl(path: str | Path, required: tuple[str, ...] = ()) -> Iterator[dic
     """
     path = Path(path)
     try:
-        lines = path.open(encoding="utf-8")
+        lines = path.open("rb")
     except OSError as error:
-        raise DataError(f"{path}: expected a JSON-lines file, but {error.strerror}; check the path.") from None
+        raise DataError(f"{path}: expected a JSON-lines file, found none ({error.strerror}).") from None
     with lines:
         for number, line in enumerate(lines, start=1):
             if line.strip():
-                yield _row(line, required, f"{path}:{number}")
+                yield number, _row(line, required, f"{path}:{number}")
 
 
-def _row(line: str, required: tuple[str, ...], where: str) -> dict[str, Any]:
+def _row(line: bytes, required: tuple[str, ...], where: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
-    except json.JSONDecodeError as error:
-        raise DataError(f"{where}: expected one JSON object on the line, found broken JSON ({error}).") from None
+    except ValueError as error:  # JSON or UTF-8
+        raise DataError(f"{where}: expected a JSON object, found broken JSON ({error}).") from None
     if not isinstance(row, dict):
         raise DataError(f"{where}: expected a JSON object, found {type(row).__name__}.")
     for field in required:
         if field not in row:
             found = ", ".join(map(repr, row)) or "no field"
-            raise DataError(f"{where}: expected a field {field!r}, found {found}; add it or name another field.")
+            raise DataError(f"{where}: expected a field {field!r}, found {found}; add it or name another.")
     return row
 
 
@@ -63,7 +69,7 @@ def template_fields(template: str) -> tuple[str, ...]:
 
 
 def fill(template: str, fields: Mapping[str, Any]) -> str:
-    """Puts fields into the {names} of a template. Values are never read as templates themselves.
+    """Puts fields into the {names} of a template; null is no text. Values are never read as templates.
 
     Raises:
       DataError: a name of the template is not among the fields.
@@ -72,9 +78,8 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
     def value(match: re.Match[str]) -> str:
         name = match.group(1)
         if name not in fields:
-            raise DataError(
-                f"template {template!r}: expected a field {name!r}, found {', '.join(map(repr, fields)) or 'none'}."
-            )
-        return str(fields[name])
+            found = ", ".join(map(repr, fields)) or "none"
+            raise DataError(f"template {template!r}: expected a field {name!r}, found {found}.")
+        return "" if fields[name] is None else str(fields[name])
 
     return _FIELD.sub(value, template)

@@ -9,7 +9,7 @@ variable collection 'adapter', beside and never inside the base's 'params':
 - `targets`: patterns over module paths, the table of what they matched, and counts.
 """
 
-from fiat_jax.adapters.lora import LoRA, lora_delta, merge
+from fiat_jax.adapters.lora import LoRA, lora_delta, lora_projection, merge
 from fiat_jax.adapters.targets import check_targets, target_table
 
-__all__ = ["LoRA", "check_targets", "lora_delta", "merge", "target_table"]
+__all__ = ["LoRA", "check_targets", "lora_delta", "lora_projection", "merge", "target_table"]

@@ -8,7 +8,7 @@ The kernels here are Flax's, [in, out], so A and B are the transposes of PEFT's 
 import math
 import re
 from dataclasses import dataclass
-from functools import cached_property
+from functools import cached_property, partial
 
 import jax
 import jax.numpy as jnp
@@ -68,7 +68,7 @@ def init_a(key: Array, shape: tuple[int, int], dtype=jnp.float32) -> Array:
 
 
 def lora_delta(x: Array, a: Array, b: Array, scale: float) -> Array:
-    """The update added to a projection's output.
+    """The update of a projection's output, by its two thin products.
 
     Args:
       x: [..., in], input of the projection.
@@ -79,6 +79,42 @@ def lora_delta(x: Array, a: Array, b: Array, scale: float) -> Array:
       [..., out] in x's dtype.
     """
     return (x @ a.astype(x.dtype)) @ (b.astype(x.dtype) * scale)
+
+
+@partial(jax.custom_vjp, nondiff_argnums=(4,))
+def lora_projection(x: Array, kernel: Array, a: Array, b: Array, scale: float) -> Array:
+    """`x @ kernel + lora_delta(x, a, b, scale)` as one product each way over all tokens.
+
+    The update is added to the kernel, which costs in * out * R and not a pass over all tokens, and the
+    gradients of A and B are still taken through their thin products, never through the kernel's. Meant for
+    float32: a lower precision would round small updates away in the sum.
+
+    Args:
+      x: [..., in].
+      kernel: [in, out].
+      a, b, scale: as for `lora_delta`.
+
+    Returns:
+      [..., out].
+    """
+    return x @ (kernel + scale * (a @ b))
+
+
+def _forward(x, kernel, a, b, scale):
+    return lora_projection(x, kernel, a, b, scale), (x, kernel, a, b)
+
+
+def _backward(scale, saved, dy):
+    x, kernel, a, b = saved
+    dx = dy @ (kernel + scale * (a @ b)).T
+    x, dy = x.reshape(-1, x.shape[-1]), dy.reshape(-1, dy.shape[-1])
+    da = scale * (x.T @ (dy @ b.T))
+    db = scale * ((x @ a).T @ dy)
+    # The kernel is frozen: its gradient is right, and the compiler drops it where nobody asks for it.
+    return dx, x.T @ dy, da, db
+
+
+lora_projection.defvjp(_forward, _backward)
 
 
 def merge(base: Params, adapter: Params, scale: float) -> Params:

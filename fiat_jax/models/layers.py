@@ -13,7 +13,7 @@ import jax
 import jax.numpy as jnp
 
 from fiat_jax.adapters import LoRA
-from fiat_jax.adapters.lora import init_a, lora_delta
+from fiat_jax.adapters.lora import init_a, lora_delta, lora_projection
 from fiat_jax.models.attention import attend
 from fiat_jax.models.config import T5Config
 from fiat_jax.typing import Array
@@ -43,22 +43,21 @@ class LowRank(nn.Module):
     """The weights of one LoRA update, in the collection 'adapter'."""
 
     adapter: LoRA
-    features: int
     axes: tuple[str, str]
-    train: bool
 
     @nn.compact
-    def __call__(self, x: Array) -> Array:
+    def __call__(self, inputs: int, features: int) -> tuple[Array, Array]:
+        """A [inputs, R] and B [R, features]."""
+
         def weight(name, init, shape, axes):
             boxed = nn.with_logical_partitioning(init, axes)
             return self.variable(
                 "adapter", name, lambda: boxed(self.make_rng("adapter"), shape, jnp.float32)
             ).value
 
-        a = weight("a", init_a, (x.shape[-1], self.adapter.rank), (self.axes[0], "rank"))
-        b = weight("b", nn.initializers.zeros, (self.adapter.rank, self.features), ("rank", self.axes[1]))
-        x = nn.Dropout(self.adapter.dropout, deterministic=not self.train)(x)
-        return lora_delta(x, a, b, self.adapter.scale)
+        a = weight("a", init_a, (inputs, self.adapter.rank), (self.axes[0], "rank"))
+        b = weight("b", nn.initializers.zeros, (self.adapter.rank, features), ("rank", self.axes[1]))
+        return a, b
 
 
 class Projection(nn.Module):
@@ -75,11 +74,16 @@ class Projection(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         init = nn.with_logical_partitioning(nn.initializers.normal(self.init_scale), self.axes)
-        kernel = self.param("kernel", init, (x.shape[-1], self.features), jnp.float32)
-        y = jnp.matmul(x, kernel.astype(x.dtype), preferred_element_type=self.out_dtype)
-        if self.adapter is not None and self.adapter.adapts("/".join(self.path)):
-            y += LowRank(self.adapter, self.features, self.axes, self.train, name="lora")(x)
-        return y
+        kernel = self.param("kernel", init, (x.shape[-1], self.features), jnp.float32).astype(x.dtype)
+        adapter = self.adapter
+        if adapter is None or not adapter.adapts("/".join(self.path)):
+            return jnp.matmul(x, kernel, preferred_element_type=self.out_dtype)
+        a, b = LowRank(adapter, self.axes, name="lora")(x.shape[-1], self.features)
+        dropped = self.train and adapter.dropout > 0.0
+        if x.dtype == jnp.float32 and not dropped:
+            return lora_projection(x, kernel, a, b, adapter.scale)
+        y = jnp.matmul(x, kernel, preferred_element_type=self.out_dtype)
+        return y + lora_delta(nn.Dropout(adapter.dropout, deterministic=not dropped)(x), a, b, adapter.scale)
 
 
 class Attention(nn.Module):

@@ -1,0 +1,96 @@
+"""The network against itself computed in other ways; tests/golden holds it to transformers."""
+
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import pytest
+
+from fiat_jax.checkpoints import Base
+from fiat_jax.decoding import greedy
+from fiat_jax.models import T5, empty_cache
+from fiat_jax.training import cross_entropy, shift_right
+
+GOLDEN = Path(__file__).parents[1] / "golden"
+
+
+@pytest.fixture(scope="module", params=["tiny_gated", "tiny_relu"])
+def golden(request):
+    folder = GOLDEN / request.param
+    config, params = Base(str(folder), dtype="float32").load()
+    return config, {"params": jax.tree.map(jnp.asarray, params)}, dict(np.load(folder / "expected.npz"))
+
+
+def logits_of(config, variables, inputs, targets):
+    return jax.jit(T5(config).apply)(variables, inputs, shift_right(targets, config.decoder_start_id))
+
+
+def test_bfloat16_stays_near_transformers_float32(golden):
+    config, variables, expected = golden
+    targets = expected["targets"]
+    logits = logits_of(config.replace(dtype="bfloat16"), variables, expected["inputs"], targets)
+    counted = targets != config.pad_id
+    sampled = np.asarray(logits)[..., :: logits.shape[-1] // expected["logits"].shape[-1]]
+    error = np.abs(sampled - expected["logits"])[counted].max() / np.abs(expected["logits"][counted]).max()
+    assert error < 3e-2
+    sums = cross_entropy(logits, targets, counted.astype(np.float32))
+    assert float(sums.loss / sums.weight) == pytest.approx(float(expected["loss"]), rel=1e-2)
+
+
+def test_one_step_at_a_time_gives_the_logits_of_all_at_once(golden):
+    config, variables, expected = golden
+    model, inputs, targets = T5(config), expected["inputs"], jnp.asarray(expected["targets"][:, :6])
+    apply = partial(model.apply, variables)
+    encoded, mask = jax.jit(partial(apply, method="encode"))(inputs), apply(inputs, method="source_mask")
+    tokens = shift_right(targets, config.decoder_start_id)
+    together = jax.jit(partial(apply, method="decode"))(tokens, encoded, mask)
+    step = jax.jit(partial(apply, method="decode_step"))
+    cache = empty_cache(config, *tokens.shape)
+    for position in range(tokens.shape[1]):
+        first = {"encoded": encoded} if position == 0 else {}
+        logits, cache = step(tokens[:, position], cache, jnp.int32(position), mask, **first)
+        np.testing.assert_allclose(logits, together[:, position], rtol=1e-4, atol=1e-4)
+
+
+def test_padding_and_neighbours_change_nothing(golden):
+    config, variables, expected = golden
+    inputs, targets = expected["inputs"], expected["targets"]
+    together = logits_of(config, variables, inputs, targets)
+    alone = logits_of(config, variables, np.pad(inputs[1:2], ((0, 0), (0, 40))), targets[1:2])
+    np.testing.assert_allclose(alone[0], together[1], rtol=1e-4, atol=1e-4)
+
+
+@pytest.mark.parametrize("remat", ["dots", "full"])
+def test_remat_changes_no_gradient(golden, remat):
+    config, variables, expected = golden
+    inputs, targets = expected["inputs"][:, :32], expected["targets"][:, :8]
+
+    def gradient(config):
+        return jax.jit(jax.grad(lambda v: T5(config).apply(v, inputs, targets).mean()))(variables)
+
+    same = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
+    jax.tree.map(same, gradient(config), gradient(config.replace(remat=remat)))
+
+
+def test_a_row_of_padding_is_done_before_it_starts(golden):
+    config, variables, expected = golden
+    rows = np.concatenate([expected["inputs"][:1], np.zeros_like(expected["inputs"][:1])])
+    answers = np.asarray(greedy(T5(config), variables, rows, 8))
+    assert not answers[1].any()
+    np.testing.assert_array_equal(answers[0], expected["greedy"][0, :8])
+
+
+def test_dropout_needs_training(golden):
+    config, variables, expected = golden
+    inputs, targets = expected["inputs"][:, :16], expected["targets"][:, :4]
+    model = T5(config.replace(dropout=0.5), train=True)
+
+    @jax.jit
+    def draw(seed):
+        return model.apply(variables, inputs, targets, rngs={"dropout": jax.random.key(seed)})
+
+    assert np.array_equal(draw(0), draw(0))
+    assert not np.allclose(draw(0), draw(1))
+    assert not np.allclose(draw(0), logits_of(config, variables, inputs, targets))
