@@ -1,0 +1,85 @@
+"""What goes to a large model and what comes back: the words that clients, prompts and the store share."""
+
+import hashlib
+import json
+import time
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Protocol
+
+from fiat_jax.errors import FiatError
+
+Message = dict[str, str]
+"""One turn of a chat: its 'role' (system, user or assistant) and its 'content'."""
+
+Wait = Callable[[float], object]
+"""Sleeps for so many seconds, or raises to break off what waits."""
+
+
+class CallError(FiatError):
+    """One call failed for good; other calls may still succeed."""
+
+
+@dataclass(frozen=True)
+class Request:
+    """What is asked about one example.
+
+    Attributes:
+      id: the example's id.
+      messages: the whole chat, the example's own turn last.
+    """
+
+    id: str
+    messages: tuple[Message, ...] = ()
+
+
+@dataclass(frozen=True)
+class Completion:
+    """What a large model answered.
+
+    Attributes:
+      text: the rationale.
+      prompt_tokens, completion_tokens: as the server counted them; None where it did not say.
+      finish_reason: 'stop', 'length' (cut off at the token limit), or as the server says.
+    """
+
+    text: str
+    prompt_tokens: int | None = None
+    completion_tokens: int | None = None
+    finish_reason: str | None = None
+
+
+class Client(Protocol):
+    """Something that answers requests, from many threads at once."""
+
+    @property
+    def model(self) -> str:
+        """The name of the model that answers."""
+        ...
+
+    def payload(self, request: Request) -> dict[str, Any]:
+        """All that the answer depends on, as JSON: two equal payloads are one call."""
+        ...
+
+    def complete(self, request: Request, wait: Wait = time.sleep) -> Completion:
+        """Answers a request, trying again as long as that may help.
+
+        Args:
+          request: what is asked.
+          wait: how to pause between attempts.
+
+        Raises:
+          CallError: this request has no answer.
+          ConfigError: no request can have one, such as when the key is refused.
+        """
+        ...
+
+
+def canonical(payload: Mapping[str, Any]) -> str:
+    """The payload as the one JSON text that is sent and hashed."""
+    return json.dumps(payload, sort_keys=True, separators=(",", ":"))
+
+
+def digest(payload: Mapping[str, Any]) -> str:
+    """The SHA-256 of a payload, in hexadecimal: the key of its answer in the store."""
+    return hashlib.sha256(canonical(payload).encode()).hexdigest()

@@ -1,0 +1,223 @@
+"""The rationale store: one sqlite file that no killed run can lose an answer from.
+
+A completion is kept under the hash of the full request that made it (model, messages, parameters), so a
+request is never paid for twice; only successes are kept, each in a commit of its own. Beside it stands
+which request each example makes under each reasoning prompt: the same example asked with another prompt
+or model is another request, and neither answer is lost.
+
+One store may so hold several rationales for an example. Read as a mapping from id to text, it gives those
+of the prompt that was annotated last. An earlier prompt that this one has replaced for some examples is
+not used for the rest of its own either: training on a mixture of two prompts would go unnoticed. Annotating
+again with the earlier prompt brings it back, at no cost.
+"""
+
+import contextlib
+import json
+import logging
+import sqlite3
+import threading
+from collections.abc import Iterator, Mapping
+from datetime import UTC, datetime
+from pathlib import Path
+from types import TracebackType
+
+from fiat_jax.errors import DataError, FiatError
+from fiat_jax.reasoning.calls import Completion, canonical, digest
+from fiat_jax.records import numbered_jsonl
+
+_MAGIC = b"SQLite format 3\0"
+_APPLICATION = 0x46494131  # 'FIA1': our files, first format
+_SCHEMA = (
+    """CREATE TABLE prompts (prompt TEXT PRIMARY KEY, model TEXT NOT NULL, template TEXT NOT NULL,
+       turn INTEGER NOT NULL)""",
+    "CREATE TABLE requests (id TEXT, prompt TEXT, key TEXT NOT NULL, PRIMARY KEY (id, prompt))",
+    """CREATE TABLE completions (key TEXT PRIMARY KEY, rationale TEXT NOT NULL, prompt_tokens INTEGER,
+       completion_tokens INTEGER, finish_reason TEXT, time TEXT NOT NULL)""",
+    """CREATE VIEW rationales AS
+       SELECT id, rationale, model, prompt, turn, key, prompt_tokens, completion_tokens, finish_reason, time
+       FROM requests JOIN prompts USING (prompt) JOIN completions USING (key)""",
+    f"PRAGMA application_id = {_APPLICATION}",
+)
+
+_log = logging.getLogger(__name__)
+
+
+class Store:
+    """A rationale store, open for annotation. Its methods may be called from many threads.
+
+    Args:
+      path: the sqlite file; it and its folder are made if absent.
+
+    Raises:
+      DataError: the file is something else.
+    """
+
+    def __init__(self, path: str | Path) -> None:
+        self.path = Path(path)
+        self._lock = threading.Lock()
+        with _explained(self.path):
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._db = sqlite3.connect(self.path, timeout=30.0, check_same_thread=False)
+            if _has_tables(self._db):
+                _check_ours(self._db, self.path)
+            self._db.execute("PRAGMA journal_mode = WAL")
+            self._db.execute("PRAGMA synchronous = FULL")
+            self._db.execute("BEGIN IMMEDIATE")
+            with self._db:
+                if not _has_tables(self._db):
+                    for statement in _SCHEMA:
+                        self._db.execute(statement)
+
+    def plan(
+        self, template: Mapping[str, object], model: str, keys: Mapping[str, str]
+    ) -> dict[str, str | None]:
+        """Makes a prompt the latest one, and notes which request each example makes under it.
+
+        Args:
+          template: the payload with the prompt's template in the example's place: what tells prompts apart.
+          model: the model's name.
+          keys: the key of each example's request, by example id.
+
+        Returns:
+          The finish reason of each request that is already answered, by key.
+        """
+        prompt = digest(template)
+        with self._writing() as db:
+            db.execute(
+                """INSERT INTO prompts SELECT ?, ?, ?, coalesce(max(turn), 0) + 1 FROM prompts WHERE true
+                   ON CONFLICT (prompt) DO UPDATE SET turn = excluded.turn""",
+                (prompt, model, canonical(template)),
+            )
+            db.executemany(
+                """INSERT INTO requests VALUES (?, ?, ?)
+                   ON CONFLICT (id, prompt) DO UPDATE SET key = excluded.key""",
+                [(id, prompt, key) for id, key in keys.items()],
+            )
+            answered = dict(
+                db.execute("SELECT key, finish_reason FROM rationales WHERE prompt = ?", (prompt,))
+            )
+        return {key: answered[key] for key in keys.values() if key in answered}
+
+    def put(self, key: str, completion: Completion) -> None:
+        """Keeps the answer to a request; it is on the disk when this returns."""
+        row = (
+            key,
+            completion.text,
+            completion.prompt_tokens,
+            completion.completion_tokens,
+            completion.finish_reason,
+            datetime.now(UTC).isoformat(timespec="seconds"),
+        )
+        with self._writing() as db:
+            db.execute("INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)", row)
+
+    def close(self) -> None:
+        """Folds the journal into the one file, unless someone else reads it now."""
+        with contextlib.suppress(sqlite3.OperationalError):
+            self._db.execute("PRAGMA busy_timeout = 0")
+            self._db.execute("PRAGMA journal_mode = DELETE")
+        self._db.close()
+
+    def __enter__(self) -> "Store":
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    @contextlib.contextmanager
+    def _writing(self) -> Iterator[sqlite3.Connection]:
+        with self._lock, _explained(self.path), self._db:
+            yield self._db
+
+
+def open_rationales(path: str | Path) -> Mapping[str, str]:
+    """Reads rationales by example id.
+
+    Args:
+      path: a rationale store, or a JSONL file of {"id", "rationale"} rows.
+
+    Raises:
+      DataError: the file is absent or neither of the two, an id comes twice, or a rationale is empty.
+    """
+    path = Path(path)
+    if path.is_file():
+        with path.open("rb") as file:
+            if file.read(len(_MAGIC)) == _MAGIC:
+                return _from_store(path)
+    return _from_jsonl(path)
+
+
+def export_jsonl(rationales: Mapping[str, str], path: str | Path) -> None:
+    """Writes rationales as JSONL rows of {"id", "rationale"}; the file appears whole or not at all."""
+    path = Path(path)
+    draft = path.with_name(path.name + ".part")
+    with draft.open("w", encoding="utf-8") as file:
+        for id, rationale in rationales.items():
+            file.write(json.dumps({"id": id, "rationale": rationale}, ensure_ascii=False) + "\n")
+    draft.replace(path)
+
+
+def _from_store(path: Path) -> dict[str, str]:
+    with (
+        _explained(path),
+        contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db,
+    ):
+        _check_ours(db, path)
+        rows = db.execute(
+            """SELECT id, prompt, rationale FROM requests JOIN prompts USING (prompt)
+               LEFT JOIN completions USING (key) ORDER BY turn, id"""
+        ).fetchall()
+    latest: dict[str, tuple[str, str | None]] = {}
+    replaced = set()
+    for id, prompt, rationale in rows:  # the earliest prompt first
+        if id in latest:
+            replaced.add(latest[id][0])
+        latest[id] = prompt, rationale
+    left_out = sum(prompt in replaced for prompt, _ in latest.values())
+    if left_out:
+        _log.warning(
+            "%s: %d examples have a rationale of an earlier prompt only, left out since a later prompt has "
+            "replaced that prompt elsewhere; annotate all splits with one of the two.",
+            path,
+            left_out,
+        )
+    return {id: text for id, (prompt, text) in latest.items() if text is not None and prompt not in replaced}
+
+
+def _from_jsonl(path: Path) -> dict[str, str]:
+    rationales: dict[str, str] = {}
+    lines: dict[str, int] = {}
+    for line, row in numbered_jsonl(path, required=("id", "rationale")):
+        id, rationale = str(row["id"]), row["rationale"]
+        if id in lines:
+            raise DataError(
+                f"{path}:{line}: expected each id once, but {id!r} is on line {lines[id]} too; remove one."
+            )
+        if not isinstance(rationale, str) or not rationale.strip():
+            raise DataError(f"{path}:{line}: expected text as 'rationale' of {id!r}, found {rationale!r}.")
+        rationales[id], lines[id] = rationale, line
+    return rationales
+
+
+def _has_tables(db: sqlite3.Connection) -> bool:
+    return db.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
+
+
+def _check_ours(db: sqlite3.Connection, path: Path) -> None:
+    if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
+        raise DataError(
+            f"{path}: expected a rationale store, found another sqlite database; name another file."
+        )
+
+
+@contextlib.contextmanager
+def _explained(path: Path) -> Iterator[None]:
+    """Turns what sqlite and the disk say into one sentence."""
+    try:
+        yield
+    except (sqlite3.NotSupportedError, sqlite3.OperationalError, OSError) as error:
+        raise FiatError(f"{path}: the rationale store cannot be read or written ({error}).") from None
+    except sqlite3.DatabaseError as error:
+        raise DataError(f"{path}: expected a rationale store, found something else ({error}).") from None
