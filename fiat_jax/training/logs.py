@@ -1,0 +1,80 @@
+"""Where a run's numbers go: metrics.jsonl, TensorBoard, and one line a step for the reader."""
+
+import json
+import sys
+import time
+from collections.abc import Mapping
+from pathlib import Path
+
+from tensorboardX import SummaryWriter
+from tqdm import tqdm
+
+
+class MetricsLog:
+    """Writes the numbers of a run; opened again at a step, it forgets what came after that step.
+
+    Args:
+      folder: the run folder; `metrics.jsonl` and `tensorboard/` are made in it.
+      step: the step that the run starts or resumes from.
+      steps: the last step, for progress and time left.
+    """
+
+    def __init__(self, folder: Path, step: int, steps: int) -> None:
+        path = folder / "metrics.jsonl"
+        _truncate(path, step)
+        self._file = path.open("a", encoding="utf-8", buffering=1)
+        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1, flush_secs=10)
+        self._steps = steps
+        self._first, self._started = step, time.monotonic()
+        terminal = sys.stderr.isatty()
+        self._bar = tqdm(total=steps, initial=step, unit="step", dynamic_ncols=True) if terminal else None
+
+    def write(self, step: int, split: str, metrics: Mapping[str, float]) -> None:
+        """Records metrics of a split ('train', 'validation', ...) after a step."""
+        self._file.write(json.dumps({"step": step, "split": split, **metrics}) + "\n")
+        for name, value in metrics.items():
+            self._board.add_scalar(f"{split}/{name}", value, step)
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Records and shows one training step."""
+        self.write(step, "train", metrics)
+        line = (
+            f"loss {metrics['loss']:.4f}  lr {metrics['learning_rate']:.2e}  "
+            f"grad {metrics['grad_norm']:.2f}  {metrics['tokens_per_second']:,.0f} tokens/s"
+        )
+        if self._bar is not None:
+            self._bar.set_postfix_str(line, refresh=False)
+            self._bar.update(1)
+            return
+        seconds = (time.monotonic() - self._started) / (step - self._first) * (self._steps - step)
+        self.say(f"step {step}/{self._steps}  {line}  {_clock(seconds)} left")
+
+    def say(self, line: str) -> None:
+        """Shows a line, above the progress bar where there is one."""
+        tqdm.write(line, file=sys.stderr)
+
+    def close(self) -> None:
+        """Ends the files and the bar."""
+        if self._bar is not None:
+            self._bar.close()
+        self._board.close()
+        self._file.close()
+
+
+def _truncate(path: Path, step: int) -> None:
+    """Drops rows after a step, and the half-written last line of a run that was killed."""
+    if not path.exists():
+        return
+    kept = []
+    for line in path.read_text(encoding="utf-8").splitlines():
+        try:
+            if json.loads(line)["step"] <= step:
+                kept.append(line + "\n")
+        except json.JSONDecodeError:
+            continue
+    path.write_text("".join(kept), encoding="utf-8")
+
+
+def _clock(seconds: float) -> str:
+    minutes, rest = divmod(round(seconds), 60)
+    return f"{minutes // 60}:{minutes % 60:02d}:{rest:02d}" if minutes >= 60 else f"{minutes}:{rest:02d}"
