@@ -1,0 +1,35 @@
+"""The base of a run: where its weights come from, and how it is computed."""
+
+from dataclasses import dataclass
+
+from fiat_jax.checkpoints import huggingface
+from fiat_jax.models.config import Dtype, Remat, T5Config
+from fiat_jax.typing import Params
+
+
+@dataclass(frozen=True)
+class Base:
+    """A pretrained T5.
+
+    Attributes:
+      path: a Hugging Face folder or hub id.
+      dtype: dtype of the matrix products, 'bfloat16' or 'float32'; on a CPU float32 is usually the faster.
+      remat: what the backward pass computes again to save memory: 'none', 'dots' or 'full'.
+      dropout: rate while training; None takes the one of config.json.
+    """
+
+    path: str
+    dtype: Dtype = "bfloat16"
+    remat: Remat = "none"
+    dropout: float | None = None
+
+    def load(self) -> tuple[T5Config, Params]:
+        """The config and the weights, as numpy arrays in float32.
+
+        Raises:
+          ConfigError, DataError: as `huggingface.load`.
+        """
+        settings = {"dtype": self.dtype, "remat": self.remat}
+        if self.dropout is not None:
+            settings["dropout"] = self.dropout
+        return huggingface.load(self.path, **settings)

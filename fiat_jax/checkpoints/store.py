@@ -1,0 +1,100 @@
+"""Training checkpoints: the last one to go on from, and the best one to use."""
+
+import logging
+from pathlib import Path
+from typing import Any
+
+import jax
+from orbax.checkpoint import v1 as ocp
+
+from fiat_jax.errors import DataError
+
+_policies = ocp.training.preservation_policies
+
+
+class CheckpointStore:
+    """The checkpoints of a run, one numbered folder a step; writing goes on in the background.
+
+    Args:
+      folder: where they lie; made when absent.
+      best: name of the validation metric whose highest value marks the best checkpoint, or None when there
+        is no validation and the last is the best.
+    """
+
+    def __init__(self, folder: Path, best: str | None = None) -> None:
+        logging.getLogger("absl").setLevel(logging.ERROR)
+        self._best = best
+        keep = [_policies.LatestN(1)]
+        if best:
+            keep.append(
+                _policies.BestN(
+                    get_metric_fn=lambda metrics: metrics[best], n=1, keep_checkpoints_without_metrics=False
+                )
+            )
+        self._folder = folder
+        self._checkpointer = ocp.training.Checkpointer(
+            folder.absolute(),
+            save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
+            preservation_policy=_policies.AnyPreservationPolicy(keep),
+            cleanup_tmp_directories=True,
+        )
+
+    def save(self, step: int, tree: Any, metrics: dict[str, float] | None, note: dict[str, Any]) -> None:
+        """Writes a tree of arrays at a step; returns while the files are still being written.
+
+        Args:
+          step: the step it belongs to.
+          tree: nested dicts and tuples of arrays.
+          metrics: validation metrics at that step.
+          note: plain JSON values kept beside it, such as the data position.
+        """
+        self._checkpointer.save_async(step, tree, metrics=metrics, custom_metadata=note, overwrite=True)
+
+    def latest(self) -> int | None:
+        """The step to go on from."""
+        return max(self._steps(), default=None)
+
+    def best(self) -> int | None:
+        """The step with the highest validation metric; the latest step without one."""
+        name = self._best
+        scored = [(c.metrics[name], c.step) for c in self._checkpointer.checkpoints if name and c.metrics]
+        return max(scored)[1] if scored else self.latest()
+
+    def metrics(self, step: int) -> dict[str, float] | None:
+        """Validation metrics of a step."""
+        return next((c.metrics for c in self._checkpointer.checkpoints if c.step == step), None)
+
+    def note(self, step: int) -> dict[str, Any]:
+        """What was kept beside the arrays of a step."""
+        return dict(self._checkpointer.metadata(step).custom_metadata or {})
+
+    def restore(self, step: int, abstract: Any) -> Any:
+        """Reads a step.
+
+        Args:
+          step: a step of this store.
+          abstract: the same tree of `jax.ShapeDtypeStruct`s, with the shardings to read into.
+
+        Raises:
+          DataError: the files do not hold that tree.
+        """
+        self._checkpointer.wait()
+        try:
+            return self._checkpointer.load(step, abstract)
+        except (ValueError, KeyError, FileNotFoundError) as error:
+            raise DataError(
+                f"{self._folder / str(step)}: expected a checkpoint of this run's adapter and optimizer, "
+                f"found something else ({str(error).splitlines()[0]}); start in a new run folder."
+            ) from error
+
+    def close(self) -> None:
+        """Waits for what is being written."""
+        self._checkpointer.close()
+
+    def _steps(self) -> list[int]:
+        return [c.step for c in self._checkpointer.checkpoints]
+
+
+def abstract_like(tree: Any, shardings: Any) -> Any:
+    """The shapes and dtypes of a tree, with where each array is to lie."""
+    return jax.tree.map(lambda x, s: jax.ShapeDtypeStruct(x.shape, x.dtype, sharding=s), tree, shardings)
