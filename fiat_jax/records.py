@@ -83,3 +83,11 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
         return "" if fields[name] is None else str(fields[name])
 
     return _FIELD.sub(value, template)
+
+
+def write_whole(path: str | Path, text: str) -> None:
+    """Writes a text file in one go: whoever is killed meanwhile leaves the old one or the new one."""
+    path = Path(path)
+    draft = path.with_name(f"{path.name}.part")
+    draft.write_text(text, encoding="utf-8")
+    draft.replace(path)

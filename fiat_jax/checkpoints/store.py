@@ -39,16 +39,18 @@ class CheckpointStore:
             cleanup_tmp_directories=True,
         )
 
-    def save(self, step: int, tree: Any, metrics: dict[str, float] | None, note: dict[str, Any]) -> None:
-        """Writes a tree of arrays at a step; returns while the files are still being written.
+    def save(self, step: int, parts: dict[str, Any], metrics: dict[str, float] | None, note: dict[str, Any]) -> None:
+        """Writes trees of arrays at a step; returns while the files are still being written.
 
         Args:
-          step: the step it belongs to.
-          tree: nested dicts and tuples of arrays.
+          step: the step they belong to.
+          parts: trees by name; each can be read alone.
           metrics: validation metrics at that step.
-          note: plain JSON values kept beside it, such as the data position.
+          note: plain JSON values kept beside them, such as what data they were learned from.
         """
-        self._checkpointer.save_async(step, tree, metrics=metrics, custom_metadata=note, overwrite=True)
+        self._checkpointer.save_checkpointables_async(
+            step, parts, metrics=metrics, custom_metadata=note, overwrite=True
+        )
 
     def latest(self) -> int | None:
         """The step to go on from."""
@@ -68,23 +70,23 @@ class CheckpointStore:
         """What was kept beside the arrays of a step."""
         return dict(self._checkpointer.metadata(step).custom_metadata or {})
 
-    def restore(self, step: int, abstract: Any) -> Any:
-        """Reads a step.
+    def restore(self, step: int, parts: dict[str, Any]) -> dict[str, Any]:
+        """Reads some parts of a step.
 
         Args:
           step: a step of this store.
-          abstract: the same tree of `jax.ShapeDtypeStruct`s, with the shardings to read into.
+          parts: trees of `jax.ShapeDtypeStruct`s by name, with the shardings to read into.
 
         Raises:
-          DataError: the files do not hold that tree.
+          DataError: the files do not hold those trees.
         """
         self._checkpointer.wait()
         try:
-            return self._checkpointer.load(step, abstract)
+            return self._checkpointer.load_checkpointables(step, parts)
         except (ValueError, KeyError, FileNotFoundError) as error:
             raise DataError(
-                f"{self._folder / str(step)}: expected a checkpoint of this run's adapter and optimizer, "
-                f"found something else ({str(error).splitlines()[0]}); start in a new run folder."
+                f"{self._folder / str(step)}: expected a checkpoint of this experiment, found another or a "
+                f"broken one ({str(error).splitlines()[0][:200]}); start in a new run folder."
             ) from error
 
     def close(self) -> None:

@@ -15,8 +15,9 @@ from fiat_jax.errors import DataError
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _CONVERT = (
-    "import torch, safetensors.torch as s; w = torch.load('pytorch_model.bin', weights_only=True); "
-    "s.save_file({k: v.clone() for k, v in w.items()}, 'model.safetensors')"
+    "import glob, torch, safetensors.torch as s; "
+    "s.save_file({k: v.clone() for p in glob.glob('pytorch_model*.bin') "
+    "for k, v in torch.load(p, weights_only=True).items()}, 'model.safetensors')"
 )
 
 
@@ -110,7 +111,7 @@ def _no_safetensors(folder: Path) -> str:
     if pickled:
         return (
             f"{folder}: expected {_SINGLE}, found only {', '.join(pickled)}, which may run code when opened; "
-            f'convert it once where torch is installed: cd {folder} && python -c "{_CONVERT}"'
+            f"convert it once where torch is installed: cd '{folder}' && python -c \"{_CONVERT}\""
         )
     found = ", ".join(sorted(path.name for path in folder.iterdir())) or "an empty folder"
     return f"{folder}: expected {_SINGLE} or {_INDEX}, found {found}; no other format of weights is read."

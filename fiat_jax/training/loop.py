@@ -16,6 +16,8 @@ from fiat_jax.training.logs import MetricsLog
 from fiat_jax.training.step import TrainState
 from fiat_jax.typing import Array, Batch, Variables
 
+_MAIN = ("loss", "accuracy", "f1", "em")
+
 
 @dataclass(frozen=True)
 class Plan:
@@ -120,8 +122,8 @@ def fit(
 
 
 def show(metrics: dict[str, float]) -> str:
-    """Metrics on one line."""
-    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items())
+    """The main metrics on one line."""
+    return "  ".join(f"{name} {metrics[name]:.4g}" for name in _MAIN if name in metrics)
 
 
 def _tokens(batch: Batch) -> int:
