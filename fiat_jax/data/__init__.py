@@ -1,0 +1,77 @@
+"""Tasks, from rows to batches of token ids and scores; the only room that knows seqio and TensorFlow.
+
+- `sources`: where rows are. `templates`: what becomes of one. `tasks`: both together, by name.
+- `vocabularies`: text to ids, also without TensorFlow; `seqio_vocabularies`: the same for seqio.
+- `registry`: tasks as seqio knows them. `pipeline`: from there to token ids. `batches`: from there to arrays.
+- `metrics`: how answers are scored.
+
+Names are loaded when they are first used.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fiat_jax.data.batches import BUCKETS, EvalBatch, TrainBatches, eval_batches
+    from fiat_jax.data.metrics import squad, squad_by_language
+    from fiat_jax.data.pipeline import Counts, Examples, load_examples
+    from fiat_jax.data.registry import register, register_task
+    from fiat_jax.data.seqio_vocabularies import load_vocabulary
+    from fiat_jax.data.sources import Jsonl, Parquet, Tfds
+    from fiat_jax.data.tasks import Task
+    from fiat_jax.data.templates import Template, Variant
+    from fiat_jax.data.vocabularies import Tokens, decode_batch, load_tokens
+
+_HOMES = {
+    "BUCKETS": "batches",
+    "EvalBatch": "batches",
+    "TrainBatches": "batches",
+    "eval_batches": "batches",
+    "squad": "metrics",
+    "squad_by_language": "metrics",
+    "Counts": "pipeline",
+    "Examples": "pipeline",
+    "load_examples": "pipeline",
+    "register": "registry",
+    "register_task": "registry",
+    "load_vocabulary": "seqio_vocabularies",
+    "Jsonl": "sources",
+    "Parquet": "sources",
+    "Tfds": "sources",
+    "Task": "tasks",
+    "Template": "templates",
+    "Variant": "templates",
+    "Tokens": "vocabularies",
+    "decode_batch": "vocabularies",
+    "load_tokens": "vocabularies",
+}
+
+__all__ = [
+    "BUCKETS",
+    "Counts",
+    "EvalBatch",
+    "Examples",
+    "Jsonl",
+    "Parquet",
+    "Task",
+    "Template",
+    "Tfds",
+    "Tokens",
+    "TrainBatches",
+    "Variant",
+    "decode_batch",
+    "eval_batches",
+    "load_examples",
+    "load_tokens",
+    "load_vocabulary",
+    "register",
+    "register_task",
+    "squad",
+    "squad_by_language",
+]
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        return getattr(importlib.import_module(f"{__name__}.{_HOMES[name]}"), name)
+    raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -1,0 +1,193 @@
+"""Tasks in seqio's registry, under seqio's own rules.
+
+A task of several languages is a seqio task for each language and variant, and for each variant a mixture
+that takes from its languages in proportion to their examples; over one epoch it gives every example once.
+"""
+
+import functools
+from collections.abc import Callable, Sequence
+from typing import Any
+
+from fiat_jax.data.metrics import METRICS
+from fiat_jax.data.rendering import join_rationales
+from fiat_jax.data.sources import Jsonl, Parquet
+from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import Template, Variant, check_target
+from fiat_jax.data.vocabularies import Tokens
+from fiat_jax.errors import ConfigError
+from fiat_jax.records import template_fields
+
+_registered: dict[str, Task] = {}
+
+
+def register_task(
+    name: str,
+    *,
+    vocabulary: str,
+    train: str | None = None,
+    validation: str | None = None,
+    test: str | None = None,
+    input: str = Template.input,
+    target: str = Template.target,
+    instruction: str = Template.instruction,
+    cut: str | None = None,
+    rationales: str | None = None,
+    languages: Sequence[str] = (),
+    **settings: Any,
+) -> Task:
+    """Makes a task of JSON-lines or parquet files and registers it in seqio.
+
+    Args:
+      name: the task's.
+      vocabulary: a folder or file with tokenizer.json or spiece.model, or 'byte'.
+      train, validation, test: a file for each split; may hold {language}. Names that end in .parquet, and
+        folders, are read as parquet, all others as JSON lines.
+      input, target, instruction: as in `Template`.
+      cut: the field to shorten where an input is too long; by default the last of `input`.
+      rationales, languages: as in `Task`.
+      **settings: more of `Task`, such as id_field, answer_field, inputs_length.
+
+    Raises:
+      ConfigError: see `Task`, `Template` and `register`.
+    """
+    places = {"train": train, "validation": validation, "test": test}
+    parquet = all(place.endswith((".parquet", "/")) for place in places.values() if place)
+    if cut is None:
+        cut = (template_fields(input) or ("",))[-1]
+    task = Task(
+        name=name,
+        source=Parquet(**places) if parquet else Jsonl(**places),
+        template=Template(input=input, target=target, instruction=instruction, cut=cut),
+        vocabulary=vocabulary,
+        rationales=rationales,
+        languages=tuple(languages),
+        **settings,
+    )
+    register(task)
+    return task
+
+
+def register(task: Task) -> tuple[str, ...]:
+    """Registers a task in seqio, once.
+
+    Returns:
+      The names of a task's variants, mixtures where it has languages, then those of single languages.
+
+    Raises:
+      ConfigError: another task has the name, or the template and the vocabulary do not go together.
+    """
+    names = {(variant, ""): task.seqio_name(variant) for variant in task.variants()} | {
+        (variant, language): task.seqio_name(variant, language)
+        for language in task.languages
+        for variant in task.variants()
+    }
+    if _registered.get(task.name) != task:
+        from fiat_jax.data.tensorflow import seqio
+
+        taken = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
+        if task.name in _registered or taken & set(names.values()):
+            raise ConfigError(
+                f"task {task.name}: expected a name of its own, found a different task that is registered "
+                "under it; choose another Task.name."
+            )
+        tokens = task.tokens()
+        for variant in task.variants():
+            _add(task, variant, tokens)
+        _registered[task.name] = task
+    return tuple(names.values())
+
+
+def _add(task: Task, variant: Variant, tokens: Tokens) -> None:
+    """Registers one variant."""
+    from fiat_jax.data.seqio_vocabularies import load_vocabulary
+    from fiat_jax.data.tensorflow import seqio
+
+    vocabulary = load_vocabulary(task.vocabulary)
+    rates = []
+    for language in task.languages or ("",):
+        added = seqio.TaskRegistry.add(
+            task.seqio_name(variant, language),
+            source=seqio.FunctionDataSource(_reader(task, variant, language), splits=task.splits()),
+            preprocessors=[
+                _renderer(task, variant, tokens),
+                seqio.preprocessors.tokenize,
+                seqio.preprocessors.append_eos,
+            ],
+            output_features={name: seqio.Feature(vocabulary, add_eos=True) for name in ("inputs", "targets")},
+            postprocess_fn=_postprocess,
+            metric_fns=[METRICS[task.metric]],
+        )
+        rates.append((added.name, functools.partial(_rate, task, language)))
+    if task.languages:
+        seqio.MixtureRegistry.add(task.seqio_name(variant), rates, sample_fn=_sample)
+
+
+def _reader(task: Task, variant: Variant, language: str) -> Callable[..., Any]:
+    """The rows of a language as a tf.data.Dataset; they are read, checked and joined at once."""
+    from fiat_jax.data.tensorflow import tf
+
+    def read(split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
+        rows = list(task.rows(split, (language,) if language else ()))
+        rationales = join_rationales(task, rows) if variant == "fiat" else [""] * len(rows)
+        examples = [
+            {
+                "id": row["id"],
+                "language": row["language"],
+                "answers": task.answers(row),
+                "rationale": rationale,
+                "fields": task.input_fields(row),
+                "targets": task.target(row),
+            }
+            for row, rationale in zip(rows, rationales, strict=True)
+        ]
+        text = tf.TensorSpec([], tf.string)
+        signature = {name: text for name in ("id", "language", "rationale", "targets")}
+        signature["answers"] = tf.TensorSpec([None], tf.string)
+        signature["fields"] = dict.fromkeys(examples[0]["fields"], text)
+        return tf.data.Dataset.from_generator(lambda: iter(examples), output_signature=signature)
+
+    return read
+
+
+def _renderer(task: Task, variant: Variant, tokens: Tokens) -> Callable[..., Any]:
+    """A preprocessor: fields and rationale become inputs that fit their length."""
+    from fiat_jax.data.tensorflow import tf
+
+    def render(dataset: tf.data.Dataset, sequence_length: dict[str, int] | None = None) -> tf.data.Dataset:
+        lengths = {"inputs": task.inputs_length, "targets": task.targets_length} | (sequence_length or {})
+        names = list(dataset.element_spec["fields"])
+
+        def text(id: bytes, rationale: bytes, targets: bytes, *values: bytes) -> str:
+            fields = {name: value.decode() for name, value in zip(names, values, strict=True)}
+            label = f"task {task.name}, example {id.decode()}"
+            check_target(targets.decode(), tokens, lengths["targets"], label)
+            return task.template.fit(variant, fields, rationale.decode(), tokens, lengths["inputs"], label)[0]
+
+        def one(example: dict[str, Any]) -> dict[str, Any]:
+            read = [example[name] for name in ("id", "rationale", "targets")]
+            inputs = tf.numpy_function(text, read + [example["fields"][name] for name in names], tf.string)
+            inputs.set_shape([])
+            return {name: example[name] for name in ("id", "language", "answers", "targets")} | {
+                "inputs": inputs
+            }
+
+        return dataset.map(one)
+
+    return render
+
+
+def _postprocess(output: str, example: dict[str, Any], is_target: bool) -> str | list[str]:
+    """For seqio's evaluation: the good answers of an example, or the prediction as it is."""
+    return [answer.decode() for answer in example["answers"]] if is_target else output
+
+
+def _rate(task: Task, language: str, _: Any) -> float:
+    """A language's share of the mixture: its examples in the first split."""
+    return float(sum(1 for _ in task.rows(task.splits()[0], (language,))))
+
+
+def _sample(datasets: Any, rates: Any, seed: int | None) -> Any:
+    """seqio's sampling, but going on to the end of the longest language."""
+    from fiat_jax.data.tensorflow import tf
+
+    return tf.data.Dataset.sample_from_datasets(datasets, rates, seed, stop_on_empty_dataset=False)

@@ -1,0 +1,103 @@
+"""Examples as text, without TensorFlow: rows joined with their rationales and made to fit."""
+
+import logging
+from collections import Counter
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import Variant, check_target
+from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.reasoning.store import open_rationales
+from fiat_jax.records import fill, template_fields
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Rendered:
+    """An example as the tuned model reads it.
+
+    Attributes:
+      id: its id.
+      language: '' where its row has none.
+      answers: the good answers.
+      input, target: text that fits the task's lengths.
+      cut: whether the passage was shortened for that.
+    """
+
+    id: str
+    language: str
+    answers: tuple[str, ...]
+    input: str
+    target: str
+    cut: bool
+
+
+def render(task: Task, variant: Variant, split: str, languages: tuple[str, ...] = ()) -> Iterator[Rendered]:
+    """Renders a split, language after language in the task's order, and in file order within one.
+
+    Args:
+      task: the task.
+      variant: what the model reads.
+      split: which examples.
+      languages: only these; by default all of the task's.
+
+    Raises:
+      ConfigError: the task has no such variant, split or language, or its vocabulary cannot write a template.
+      DataError: a row is wrong, has no rationale or does not fit; the message names it.
+    """
+    if variant not in task.variants():
+        raise ConfigError(
+            f"task {task.name}: expected a variant of {', '.join(task.variants())}, found {variant!r}"
+            + ("; set Task.rationales." if variant == "fiat" else ".")
+        )
+    tokens, empty = task.tokens(), Counter[str]()
+    seen: dict[str, str] = {}
+    for language in languages or task.languages or ("",):
+        rows = list(task.rows(split, (language,) if language else ()))
+        rationales = join_rationales(task, rows) if variant == "fiat" else [""] * len(rows)
+        for row, rationale in zip(rows, rationales, strict=True):
+            name = f"task {task.name}, example {row['id']}"
+            if row["id"] in seen:
+                raise DataError(
+                    f"{name}: expected each id once in all languages, found it in {seen[row['id']]} "
+                    f"and in {language}; put the language into the ids."
+                )
+            seen[row["id"]] = language
+            empty.update(field for field, value in row.items() if value is None)
+            fields, target = task.input_fields(row), task.target(row)
+            text, cut = task.template.fit(variant, fields, rationale, tokens, task.inputs_length, name)
+            check_target(target, tokens, task.targets_length, name)
+            yield Rendered(row["id"], row["language"], task.answers(row), text, target, cut)
+    for field in sorted(empty.keys() & set(template_fields(task.template.input))):
+        _log.warning(
+            "task %s, %s: %s is null in %d rows, read as empty", task.name, split, field, empty[field]
+        )
+
+
+def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """The rationale of each row, by its id.
+
+    Raises:
+      DataError: one has none; the message tells how many.
+    """
+    stores: dict[str, Mapping[str, str]] = {}
+    texts: list[str] = []
+    missing: list[tuple[str, str]] = []
+    for row in rows:
+        path = fill(task.rationales or "", {"language": row["language"]})
+        if path not in stores:
+            stores[path] = open_rationales(path)
+        texts.append(stores[path].get(row["id"], "").strip())
+        if not texts[-1]:
+            missing.append((row["id"], path))
+    if missing:
+        (id, path), others = missing[0], len(missing) - 1
+        raise DataError(
+            f"{path}: expected a rationale for each of the {len(rows)} examples, found none for {id!r}"
+            + (f" and {others} others" if others else "")
+            + "; write what is missing with `fiat annotate`."
+        )
+    return texts

@@ -1,0 +1,165 @@
+"""Where examples come from: JSON lines, parquet, TFDS. No data set script is ever run."""
+
+import itertools
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.records import fill, numbered_jsonl, template_fields
+
+SPLITS = ("train", "validation", "test")
+
+
+class Row(NamedTuple):
+    """One row as its source has it.
+
+    Attributes:
+      where: file and line, for messages.
+      language: what stood for {language} in the path; None if nothing did.
+      fields: the row.
+    """
+
+    where: str
+    language: str | None
+    fields: dict[str, Any]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Source:
+    """A place for each split; one with {language} in it stands for one place a language."""
+
+    train: str | None = None
+    validation: str | None = None
+    test: str | None = None
+
+    def __post_init__(self) -> None:
+        kind = type(self).__name__
+        if not self.splits():
+            raise ConfigError(f"{kind}: expected a place for one of {', '.join(SPLITS)}, found none.")
+        for place in self._places():
+            if set(template_fields(place)) - {"language"}:
+                raise ConfigError(f"{kind}: expected no name in braces but {{language}}, found {place!r}.")
+            if place.endswith(".py"):
+                raise ConfigError(
+                    f"{kind}: expected data, found the data set script {place!r}; scripts are not run: "
+                    "use the data set's parquet or JSON-lines files, or its name in TFDS."
+                )
+
+    def splits(self) -> tuple[str, ...]:
+        """The splits that have a place."""
+        return tuple(split for split in SPLITS if getattr(self, split) is not None)
+
+    def by_language(self) -> bool:
+        """Whether {language} stands in a place."""
+        return any("{language}" in place for place in self._places())
+
+    def rows(self, split: str, languages: tuple[str, ...] = ()) -> Iterator[Row]:
+        """The rows of a split in the order of the files.
+
+        Args:
+          split: one of `splits()`.
+          languages: what {language} stands for; without it in the place, all rows come, of any language.
+
+        Raises:
+          DataError: a file is absent or broken; the message names it, and the line.
+        """
+        named = "{language}" in self._place(split)
+        for language in languages if named else ("",):
+            for where, fields in self._read(fill(self._place(split), {"language": language})):
+                yield Row(where, language if named else None, fields)
+
+    def _place(self, split: str) -> str:
+        return getattr(self, split)
+
+    def _places(self) -> tuple[str, ...]:
+        return tuple(map(self._place, self.splits()))
+
+    def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        raise NotImplementedError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Jsonl(Source):
+    """JSON-lines files, one object a line."""
+
+    def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        for line, fields in numbered_jsonl(place):
+            yield f"{place}:{line}", fields
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parquet(Source):
+    """Parquet files: a file, a folder of them, or a pattern such as 'squad/train-*.parquet'."""
+
+    def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        import pyarrow
+        from pyarrow import parquet
+
+        for path in _parquet_files(place):
+            try:
+                batches = parquet.ParquetFile(path).iter_batches()
+                rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+                for number, fields in enumerate(rows, start=1):
+                    yield f"{path}: row {number}", fields
+            except (pyarrow.ArrowException, OSError) as error:
+                raise DataError(f"{path}: expected a parquet file, but {error}.") from None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Tfds(Source):
+    """A data set of TFDS; the places are its own split names, such as 'train[:90%]'.
+
+    Attributes:
+      name: its name and config; may hold {language}. Each row also has TFDS's own 'tfds_id'.
+      data_dir: where it is kept; None for TFDS's default.
+    """
+
+    name: str
+    data_dir: str | None = None
+
+    def _place(self, split: str) -> str:
+        return f"{self.name}:{getattr(self, split)}"
+
+    def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        from fiat_jax.data.tensorflow import tfds
+
+        name, _, split = place.partition(":")
+        try:
+            rows = tfds.load(
+                name,
+                split=split,
+                data_dir=self.data_dir,
+                shuffle_files=False,
+                read_config=tfds.ReadConfig(add_tfds_id=True),
+            )
+        except Exception as error:  # TFDS raises what its builders, file systems and downloads raise
+            reason = str(error).strip().splitlines()[0]
+            raise DataError(f"TFDS {place}: expected a data set and split that load, but {reason}") from error
+        for number, fields in enumerate(tfds.as_numpy(rows), start=1):
+            yield f"TFDS {place}: row {number}", {name: _plain(value) for name, value in fields.items()}
+
+
+def _parquet_files(place: str) -> list[Path]:
+    path = Path(place)
+    if "*" in path.name:
+        files = sorted(path.parent.glob(path.name))
+    else:
+        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path] * path.is_file()
+    if not files:
+        raise DataError(
+            f"{place}: expected a parquet file, a folder or a pattern of them, found none; names on the hub "
+            "and data set scripts are not read: download the parquet files, or use JSON lines or TFDS."
+        )
+    return files
+
+
+def _plain(value: Any) -> Any:
+    """A numpy value as Python's own."""
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    value = value.tolist() if hasattr(value, "tolist") else value
+    if isinstance(value, list):
+        return [_plain(item) for item in value]
+    return value.decode("utf-8", errors="replace") if isinstance(value, bytes) else value

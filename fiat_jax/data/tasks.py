@@ -1,0 +1,210 @@
+"""A task: rows, what the model reads of them, and how its answers are scored."""
+
+import hashlib
+import re
+from collections import defaultdict
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+from fiat_jax.data.metrics import METRICS
+from fiat_jax.data.sources import SPLITS, Jsonl, Parquet, Row, Tfds
+from fiat_jax.data.templates import VARIANTS, Template, Variant
+from fiat_jax.data.vocabularies import Tokens, load_tokens
+from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.records import fill, template_fields
+
+
+@dataclass(frozen=True)
+class Task:
+    """Examples of one kind, in one language or many.
+
+    Attributes:
+      name: letters, digits and underscores; seqio knows the task as 'name.variant', and one of its
+        languages as 'name.language.variant'.
+      source: where the rows are.
+      template: what the model reads and writes.
+      vocabulary: a folder or file with tokenizer.json or spiece.model, or 'byte'.
+      rationales: a rationale store or JSONL file, by example id; may hold {language}. None: no fiat variant.
+      languages: those to use; they stand for {language} in places, or choose rows by `language_field`.
+      id_field, answer_field, language_field: names in the rows. An answer may be a list of good ones, of
+        which the first is the target.
+      holdout: how many examples a language gives from 'train' to a 'validation' split of its own, chosen
+        by a hash of their ids; 0 for none.
+      inputs_length, targets_length: tokens at most, the end among them.
+      metric: how answers are scored.
+    """
+
+    name: str
+    source: Jsonl | Parquet | Tfds
+    template: Template
+    vocabulary: str
+    rationales: str | None = None
+    languages: tuple[str, ...] = ()
+    id_field: str = "id"
+    answer_field: str = "answer"
+    language_field: str = "language"
+    holdout: int = 0
+    inputs_length: int = 512
+    targets_length: int = 64
+    metric: str = "squad"
+
+    def __post_init__(self) -> None:
+        for what, word in [("name", self.name), *(("languages", one) for one in self.languages)]:
+            if not re.fullmatch(r"\w+", word):
+                raise ConfigError(
+                    f"Task.{what}: expected letters, digits and underscores, as seqio wants, found {word!r}."
+                )
+        if len(set(self.languages)) < len(self.languages):
+            raise ConfigError(f"Task.languages: expected each once, found {', '.join(self.languages)}.")
+        if not self.languages and (self.source.by_language() or "{language}" in (self.rationales or "")):
+            raise ConfigError("Task.languages: expected what {language} in the paths stands for, found none.")
+        for label in ("answer", self.answer_field):
+            if label in template_fields(self.template.input):
+                raise ConfigError(
+                    f"Template.input: expected no label in the input, found {{{label}}}; remove it."
+                )
+        if self.metric not in METRICS:
+            raise ConfigError(f"Task.metric: expected one of {', '.join(METRICS)}, found {self.metric!r}.")
+        if min(self.inputs_length, self.targets_length) < 1:
+            raise ConfigError("Task: expected inputs_length and targets_length of 1 or more.")
+        splits = self.source.splits()
+        if self.holdout and (self.holdout < 0 or "validation" in splits or "train" not in splits):
+            raise ConfigError(
+                "Task.holdout: expected 0, or a number of examples to take from 'train' where there is no "
+                f"'validation', found {self.holdout} with splits {', '.join(splits)}."
+            )
+
+    def splits(self) -> tuple[str, ...]:
+        """The splits there are, the held-out validation among them."""
+        splits = self.source.splits()
+        return tuple(s for s in SPLITS if s in splits or (s == "validation" and self.holdout))
+
+    def variants(self) -> tuple[Variant, ...]:
+        """The variants there are; fiat needs rationales."""
+        return VARIANTS if self.rationales else VARIANTS[:2]
+
+    def seqio_name(self, variant: Variant, language: str = "") -> str:
+        """The name of a variant in seqio: of one language, or of all."""
+        return ".".join(filter(None, (self.name, language, variant)))
+
+    def tokens(self) -> Tokens:
+        """The vocabulary, with the template checked against it.
+
+        Raises:
+          ConfigError: it does not load, or it cannot write the template's words.
+        """
+        tokens = load_tokens(self.vocabulary)
+        self.template.check(tokens)
+        return tokens
+
+    def rows(self, split: str, languages: tuple[str, ...] = ()) -> Iterator[dict[str, Any]]:
+        """The rows of a split in the order of the files, checked; 'id' and 'language' are text in each.
+
+        Args:
+          split: one of `splits()`.
+          languages: only these; by default all of the task's.
+
+        Raises:
+          ConfigError: there is no such split or language.
+          DataError: a row lacks a field, an id comes twice, or a language has no row; the message names
+            file and line.
+        """
+        if split not in self.splits():
+            raise ConfigError(f"task {self.name}: expected a split of {self.splits()}, found {split!r}.")
+        if unknown := [one for one in languages if one not in self.languages]:
+            raise ConfigError(f"task {self.name}: expected languages of {self.languages}, found {unknown}.")
+        languages = languages or self.languages
+        if not self.holdout or split == "test":
+            return self._read(split, languages)
+        return self._held_out(split == "validation", languages)
+
+    def input_fields(self, row: Mapping[str, Any]) -> dict[str, str]:
+        """What the names of the input template stand for in a row; null is empty text."""
+        return {
+            name: "" if row[name] is None else str(row[name]) for name in template_fields(self.template.input)
+        }
+
+    def target(self, row: Mapping[str, Any]) -> str:
+        """What the tuned model should write of a row."""
+        return fill(self.template.target, {**row, "answer": self.answers(row)[0]})
+
+    def answers(self, row: Mapping[str, Any]) -> tuple[str, ...]:
+        """The good answers of a row."""
+        answers = row[self.answer_field]
+        return tuple(map(str, answers)) if isinstance(answers, list) else (str(answers),)
+
+    def _read(self, split: str, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+        lines: dict[str, str] = {}
+        found = set()
+        for source_row in self.source.rows(split, languages):
+            row, where = self._checked(source_row), source_row.where
+            if row["id"] in lines:
+                raise DataError(
+                    f"{where}: expected each {self.id_field} once, but {row['id']!r} is at "
+                    f"{lines[row['id']]} too; make the ids differ."
+                )
+            lines[row["id"]] = where
+            if not languages or row["language"] in languages:
+                found.add(row["language"])
+                yield row
+        absent = sorted(set(languages) - found)
+        if absent or not lines:
+            which = f" in {', '.join(absent)}" if absent else ""
+            raise DataError(f"task {self.name}: expected rows{which} in split {split!r}, found none.")
+
+    def _held_out(self, held: bool, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+        """The rows of 'train' that are held out, or the others."""
+        by_language = defaultdict(list)
+        rows = list(self._read("train", languages))
+        for row in rows:
+            by_language[row["language"]].append(row["id"])
+        chosen = set()
+        for language, ids in by_language.items():
+            if len(ids) <= self.holdout:
+                raise DataError(
+                    f"task {self.name}: expected more than holdout = {self.holdout} training examples"
+                    f"{' in ' * bool(language)}{language}, found {len(ids)}; lower Task.holdout."
+                )
+            chosen |= {(language, id) for id in sorted(ids, key=_hash)[: self.holdout]}
+        yield from (row for row in rows if ((row["language"], row["id"]) in chosen) == held)
+
+    def _checked(self, row: Row) -> dict[str, Any]:
+        """The row with 'id' and 'language' as text, if it has all fields that are needed."""
+        for name in self._needed_fields(row.language is None):
+            if name not in row.fields:
+                found = ", ".join(map(repr, row.fields)) or "none"
+                raise DataError(
+                    f"{row.where}: expected a field {name!r}, found {found}; "
+                    "add it, or name another one in Task or Template."
+                )
+            if not self._fits(name, row.fields[name]):
+                raise DataError(f"{row.where}: expected text in field {name!r}, found {row.fields[name]!r}.")
+        language = row.fields.get(self.language_field, "") if row.language is None else row.language
+        return {**row.fields, "id": str(row.fields[self.id_field]), "language": str(language)}
+
+    def _fits(self, name: str, value: Any) -> bool:
+        """Whether a field may have a value: text or a number; several as the answer; null in the input."""
+        if value is None:
+            labels = (self.answer_field, *template_fields(self.template.target))
+            return name not in (self.id_field, self.language_field, *labels)
+        several = name == self.answer_field and isinstance(value, list)
+        return value != [] and all(map(_is_text, value if several else [value]))
+
+    def _needed_fields(self, from_row: bool) -> tuple[str, ...]:
+        """The fields that every row must have; `from_row` tells that its language stands in it."""
+        target = [name for name in template_fields(self.template.target) if name != "answer"]
+        language = [self.language_field] * (from_row and bool(self.languages))
+        needed = [self.id_field, *language, *template_fields(self.template.input), *target, self.answer_field]
+        return tuple(dict.fromkeys(needed))
+
+
+def _is_text(value: Any) -> bool:
+    """Whether it is text, without halves of characters as broken JSON escapes leave them, or a number."""
+    if not isinstance(value, str):
+        return isinstance(value, int | float)
+    return value.isascii() or value == value.encode("utf-8", "ignore").decode("utf-8")
+
+
+def _hash(id: str) -> str:
+    return hashlib.sha256(id.encode("utf-8")).hexdigest()

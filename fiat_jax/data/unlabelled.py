@@ -1,0 +1,72 @@
+"""Rows without answers, as prediction gets them, to token ids; neither seqio nor TensorFlow is needed."""
+
+from collections.abc import Iterable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from fiat_jax.data.pipeline import Examples
+from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import Variant
+from fiat_jax.data.vocabularies import EOS
+from fiat_jax.errors import DataError
+from fiat_jax.records import numbered_jsonl, template_fields
+
+
+def read_inputs(path: str | Path, task: Task) -> list[dict[str, Any]]:
+    """The rows of a JSON-lines file of inputs, in order; a row without an id gets its line number as one.
+
+    Raises:
+      DataError: a row lacks a field of the template, or an id comes twice.
+    """
+    rows: list[dict[str, Any]] = []
+    lines: dict[str, int] = {}
+    for number, row in numbered_jsonl(path, required=template_fields(task.template.input)):
+        id = str(row.get(task.id_field, number))
+        if id in lines:
+            raise DataError(f"{path}:{number}: expected each id once, but {id!r} is on line {lines[id]} too.")
+        lines[id] = number
+        rows.append({**row, "id": id, "language": str(row.get(task.language_field, ""))})
+    if not rows:
+        raise DataError(f"{path}: expected at least one row, found none.")
+    return rows
+
+
+def encode_inputs(
+    task: Task, variant: Variant, rows: Sequence[Mapping[str, Any]], rationales: Iterable[str]
+) -> Examples:
+    """Renders and tokenises rows as training does; their targets are the end alone.
+
+    Args:
+      task: its template, vocabulary and lengths.
+      variant: what the model reads.
+      rows: as `read_inputs` gives them.
+      rationales: one a row; ignored unless the variant is fiat.
+
+    Raises:
+      DataError: a row does not fit; the message names it.
+    """
+    tokens, names = task.tokens(), template_fields(task.template.input)
+    fitted = [
+        task.template.fit(
+            variant,
+            {name: str(row[name]) for name in names},
+            rationale,
+            tokens,
+            task.inputs_length,
+            f"example {row['id']}",
+        )
+        for row, rationale in zip(rows, rationales, strict=True)
+    ]
+    inputs = tuple(np.array([*tokens.encode(text), EOS], np.int32) for text, _ in fitted)
+    return Examples(
+        ids=tuple(row["id"] for row in rows),
+        languages=tuple(row["language"] for row in rows),
+        answers=((),) * len(rows),
+        texts=tuple(text for text, _ in fitted),
+        inputs=inputs,
+        targets=(np.array([EOS], np.int32),) * len(rows),
+        cut=tuple(cut for _, cut in fitted),
+        unknown=tuple(int((row == tokens.unk_id).sum()) for row in inputs),
+    )

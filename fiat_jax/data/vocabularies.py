@@ -1,0 +1,158 @@
+"""Text to token ids and back, without TensorFlow; `seqio_vocabularies` gives seqio the same ids."""
+
+import functools
+import json
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Protocol
+
+from fiat_jax.errors import ConfigError
+
+PAD, EOS = 0, 1
+"""Every T5's ids of the pad and the end-of-sequence token."""
+
+FILES = ("tokenizer.json", "spiece.model")
+"""What a vocabulary is read from, best first."""
+
+
+class Tokens(Protocol):
+    """A vocabulary: the pad id is 0 and the end-of-sequence id 1.
+
+    Attributes:
+      unk_id: what stands for text that it cannot write; None if it can write all.
+      size: ids in all.
+    """
+
+    unk_id: int | None
+    size: int
+
+    def encode(self, text: str) -> list[int]:
+        """The ids of a text, without an end."""
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """The text of ids up to the first end; pads and unknown tokens leave no trace."""
+
+
+def decode_batch(tokens: Tokens, rows: Iterable[Iterable[int]]) -> list[str]:
+    """The texts of rows of ids."""
+    return [tokens.decode(row) for row in rows]
+
+
+class JsonTokens:
+    """A Hugging Face tokenizer.json."""
+
+    def __init__(self, path: str | Path) -> None:
+        from tokenizers import Tokenizer
+
+        try:
+            text = Path(path).read_text(encoding="utf-8")
+            model = json.loads(text)["model"]
+            self._tokenizer = Tokenizer.from_str(text)
+        except Exception as error:  # the library raises bare Exceptions
+            raise ConfigError(f"{path}: expected a tokenizer.json, but it does not load ({error}).") from None
+        self._tokenizer.no_truncation()
+        self._tokenizer.no_padding()
+        _check_ids(path, self._tokenizer.token_to_id("<pad>"), self._tokenizer.token_to_id("</s>"))
+        unknown = model.get("unk_token")
+        self.unk_id = model.get("unk_id") if unknown is None else self._tokenizer.token_to_id(unknown)
+        self.size = self._tokenizer.get_vocab_size()
+
+    def encode(self, text: str) -> list[int]:
+        """See `Tokens`."""
+        return self._tokenizer.encode(text, add_special_tokens=False).ids
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """See `Tokens`."""
+        return self._tokenizer.decode(_words(ids, self.unk_id, self.size), skip_special_tokens=True)
+
+
+class SentencePieceTokens:
+    """A sentencepiece model."""
+
+    def __init__(self, path: str | Path) -> None:
+        from sentencepiece import SentencePieceProcessor
+
+        try:
+            self._processor = SentencePieceProcessor(model_file=str(path))
+        except (OSError, RuntimeError) as error:
+            raise ConfigError(f"{path}: expected a sentencepiece model, but {error}.") from None
+        _check_ids(path, self._processor.pad_id(), self._processor.eos_id())
+        self.unk_id: int | None = self._processor.unk_id()
+        self.size = self._processor.get_piece_size()
+
+    def encode(self, text: str) -> list[int]:
+        """See `Tokens`."""
+        return self._processor.encode(text)
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """See `Tokens`."""
+        return self._processor.decode(_words(ids, self.unk_id, self.size))
+
+
+class ByteTokens:
+    """UTF-8 bytes, as ByT5 reads them: byte b is id b + 3."""
+
+    unk_id: int | None = 2
+    size = 259
+
+    def encode(self, text: str) -> list[int]:
+        """See `Tokens`."""
+        return [byte + 3 for byte in text.encode("utf-8")]
+
+    def decode(self, ids: Iterable[int]) -> str:
+        """See `Tokens`."""
+        words = _words(ids, self.unk_id, self.size)
+        return bytes(word - 3 for word in words).decode("utf-8", errors="ignore")
+
+
+def find_vocabulary(path: str) -> Path | None:
+    """The file of a vocabulary; None for 'byte', which needs none.
+
+    Args:
+      path: 'byte', a tokenizer.json, a sentencepiece .model, or a folder that holds one.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    if path == "byte":
+        return None
+    place = Path(path)
+    for file in [place / name for name in FILES] if place.is_dir() else [place]:
+        if file.is_file() and file.suffix in (".json", ".model"):
+            return file
+    raise ConfigError(
+        f"{path}: expected {' or '.join(FILES)}, a folder with one of them, or 'byte'; found none."
+    )
+
+
+def load_tokens(path: str) -> Tokens:
+    """Reads a vocabulary; the same unchanged file is read once.
+
+    Args:
+      path: as in `find_vocabulary`.
+
+    Raises:
+      ConfigError: there is none, it is broken, or it is not one of a T5.
+    """
+    file = find_vocabulary(path)
+    return ByteTokens() if file is None else _load(str(file), file.stat().st_mtime_ns)
+
+
+@functools.lru_cache(maxsize=8)
+def _load(file: str, changed: int) -> Tokens:
+    return JsonTokens(file) if file.endswith(".json") else SentencePieceTokens(file)
+
+
+def _check_ids(path: str | Path, pad: int | None, eos: int | None) -> None:
+    if (pad, eos) != (PAD, EOS):
+        raise ConfigError(
+            f"{path}: expected a T5's vocabulary, with pad id {PAD} and end id {EOS}, found {pad} and {eos}."
+        )
+
+
+def _words(ids: Iterable[int], unk_id: int | None, size: int) -> list[int]:
+    """The ids before the end that stand for text."""
+    words: Sequence[int] = list(map(int, ids))
+    if EOS in words:
+        words = words[: words.index(EOS)]
+    return [word for word in words if word not in (PAD, unk_id) and word < size]

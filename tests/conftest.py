@@ -1,0 +1,46 @@
+"""What several rooms' tests share."""
+
+import os
+from pathlib import Path
+
+import pytest
+
+from fiat_jax import configurables
+from fiat_jax.configurables import Command
+
+HERE = "kitchen"
+REPOSITORY = Path(__file__).parents[1]
+
+
+@pytest.fixture
+def kitchen(monkeypatch):
+    """Puts the kitchen in the place of the real settings and commands."""
+    settings = {name: f"{HERE}:{name}" for name in ("Spice", "Oven", "Stove", "Whisk", "Recipe", "Kitchen")}
+    commands = {
+        "cook": Command(f"{HERE}:cook", "cook a meal", "starts"),
+        "serve": Command(f"{HERE}:serve", "serve a meal", "reads"),
+        "bake": Command(f"{HERE}:bake", "bake bread"),
+    }
+    for table, contents in ((configurables.SETTINGS, settings), (configurables.COMMANDS, commands)):
+        for name in list(table):
+            monkeypatch.delitem(table, name)
+        for name, entry in contents.items():
+            monkeypatch.setitem(table, name, entry)
+
+
+@pytest.fixture
+def real_t5():
+    """A folder with a real T5; the test is skipped where FIAT_REAL_T5 names none."""
+    folder = os.environ.get("FIAT_REAL_T5")
+    if not folder:
+        pytest.skip("FIAT_REAL_T5 is not set")
+    return Path(folder)
+
+
+@pytest.fixture
+def afriqa():
+    """AfriQA with a large model's reasoning; the test is skipped where it is not beside the repository."""
+    folder = REPOSITORY.parent / "shared" / "data" / "afriqa_fiat"
+    if not folder.is_dir():
+        pytest.skip("no shared/data/afriqa_fiat beside the repository")
+    return folder

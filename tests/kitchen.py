@@ -1,0 +1,75 @@
+"""Settings and commands of a kitchen, for tests that must not depend on the real ones."""
+
+from dataclasses import dataclass, field
+from typing import Any, Literal
+
+from fiat_jax.errors import ConfigError
+
+SERVED: list[dict[str, Any]] = []
+
+
+@dataclass(frozen=True)
+class Spice:
+    name: str = "pepper"
+    grams: float = 1.0
+
+
+@dataclass(frozen=True)
+class Oven:
+    degrees: int = 180
+    fan: bool = False
+
+
+@dataclass(frozen=True)
+class Whisk:
+    wires: int = 9
+
+
+@dataclass(frozen=True)
+class Stove:
+    flames: int = 4
+
+
+@dataclass(frozen=True)
+class Recipe:
+    title: str
+    steps: tuple[str, ...] = ()
+    heat: Literal["low", "high"] = "low"
+    minutes: float = 30.0
+    yields: int | None = None
+    notes: dict[str, float] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        if self.minutes < 0:
+            raise ConfigError(f"Recipe.minutes: expected 0 or more, found {self.minutes}.")
+
+
+@dataclass(frozen=True)
+class Kitchen:
+    recipe: Recipe
+    place: Oven | Stove = Oven()
+    spice: Spice | None = None
+    rack: tuple[Spice, ...] = ()
+    whisk: Whisk | None = field(default_factory=Whisk)
+
+
+def cook(kitchen: Kitchen, run_dir: str = "runs/meal", plates: int = 2, taste: float = 0.5) -> dict[str, Any]:
+    """Cooks.
+
+    Args:
+      kitchen: where.
+      run_dir: the run folder.
+      plates: how many are served.
+      taste: from 0
+        to 1.
+    """
+    return {"kitchen": kitchen, "run_dir": run_dir, "plates": plates, "taste": taste}
+
+
+def serve(kitchen: Kitchen, run_dir: str = "", tables: int = 1) -> None:
+    """Serves, and keeps what it was called with in SERVED."""
+    SERVED.append({"kitchen": kitchen, "run_dir": run_dir, "tables": tables})
+
+
+def bake(oven: Oven, plates: int = 1) -> None:
+    """Bakes."""
