@@ -1,0 +1,19 @@
+"""`fiat eval`: scores a run on a split."""
+
+from pathlib import Path
+
+from fiat_jax.study.evaluation import evaluate_run
+from fiat_jax.study.experiment import Experiment
+
+
+def evaluate(run_dir: str, experiment: Experiment, split: str = "test", batch_size: int = 32) -> None:
+    """Answers a split with the best checkpoint of a run, and scores the answers.
+
+    Args:
+      run_dir: the run folder; gets predictions/SPLIT.jsonl, and a line in metrics.jsonl.
+      experiment: what was tuned on what; read from the run folder.
+      split: which examples.
+      batch_size: examples at a time; changes no answer.
+    """
+    scored = evaluate_run(Path(run_dir), experiment, split, batch_size)
+    print(scored.table())

@@ -1,0 +1,145 @@
+"""An experiment: task, base and adapter together, and the arrays they become on a mesh."""
+
+from dataclasses import dataclass, field
+from functools import partial
+from typing import Any
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from fiat_jax.adapters import LoRA, check_targets, merge, target_table
+from fiat_jax.checkpoints import Base
+from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import Variant
+from fiat_jax.errors import ConfigError
+from fiat_jax.models import T5, T5Config
+from fiat_jax.parallel import Mesh, shardings
+from fiat_jax.typing import Array, Params, Variables
+
+
+@dataclass(frozen=True)
+class Experiment:
+    """What a run is about; training, evaluation and prediction share it.
+
+    Attributes:
+      task: the examples and what is read of them.
+      base: the pretrained T5.
+      variant: 'plain' (the input alone), 'instruction' (tuning instruction first) or 'fiat' (and the
+        reasoner's rationale).
+      adapter: what is learned on the frozen base; None learns the base itself.
+      mesh: how devices are arranged.
+    """
+
+    task: Task
+    base: Base
+    variant: Variant = "fiat"
+    adapter: LoRA | None = field(default_factory=LoRA)
+    mesh: Mesh = field(default_factory=Mesh)
+
+
+@dataclass(frozen=True)
+class Network:
+    """A base and what is learned of it or on it, placed on a mesh.
+
+    Attributes:
+      model: with its adapter and without dropout.
+      mesh: where the arrays lie.
+      base: frozen collections: {'params'}, or nothing when the base itself is learned.
+      learned: collections at their start: {'adapter'} or {'params'}.
+      placement: shardings of `learned`.
+    """
+
+    model: T5
+    mesh: jax.sharding.Mesh
+    base: Variables
+    learned: Variables
+    placement: Any
+
+    @property
+    def bare(self) -> T5:
+        """The model without an adapter, for merged weights."""
+        return self.model.clone(adapter=None)
+
+    def merged(self, learned: Variables) -> Variables:
+        """Weights for `bare`: the adapter merged into its kernels."""
+        if self.model.adapter is None:
+            return learned
+        scale = self.model.adapter.scale
+        merging = jax.jit(partial(merge, scale=scale), out_shardings=_placements(self.base["params"]))
+        return {"params": merging(self.base["params"], learned["adapter"])}
+
+    def summary(self) -> str:
+        """What is learned, as a table."""
+        trainable, frozen = _count(self.learned), _count(self.base)
+        if self.model.adapter is None:
+            return f"full fine-tuning: {trainable:,} trainable parameters"
+        kernels = flatten_dict(self.base["params"], sep="/")
+        adapted = {p.removesuffix("/lora/a") for p in flatten_dict(self.learned["adapter"], sep="/")}
+        shapes = {p: kernels[f"{p}/kernel"].shape for p in adapted if f"{p}/kernel" in kernels}
+        return target_table(shapes, trainable, frozen)
+
+
+def assemble(experiment: Experiment, seed: int) -> Network:
+    """Loads the base and starts what is learned, sharded from the beginning.
+
+    Args:
+      experiment: what to build.
+      seed: of the adapter's random start.
+
+    Raises:
+      ConfigError: a target pattern that matches nothing, or a vocabulary larger than the embedding.
+      ConfigError, DataError: as `Base.load`.
+    """
+    mesh, adapter = experiment.mesh.build(), experiment.adapter
+    config, params = experiment.base.load()
+    size = experiment.task.tokens().size
+    if size > config.vocab_size:
+        raise ConfigError(
+            f"{experiment.task.vocabulary}: expected a vocabulary of at most {config.vocab_size} ids, as the "
+            f"embedding of {experiment.base.path} has, found {size}; use the model's own."
+        )
+    if adapter is not None:
+        check_targets(adapter.targets, _projections(params))
+    model = T5(config, adapter)
+    key = jax.random.key(seed)
+    placement = shardings(jax.eval_shape(partial(_init, model), key), mesh)
+    if adapter is None:
+        placement = {"params": placement["params"]}
+        learned = {"params": jax.device_put(params, placement["params"])}
+        return Network(model, mesh, {}, learned, placement)
+    base = {"params": jax.device_put(_frozen(params, config), placement["params"])}
+    placement = {"adapter": placement["adapter"]}
+    start = jax.jit(lambda key: {"adapter": nn.unbox(_init(model, key)["adapter"])}, out_shardings=placement)
+    return Network(model, mesh, base, start(key), placement)
+
+
+def _init(model: T5, key: Array) -> Variables:
+    tokens = jnp.ones((1, 1), jnp.int32)
+    return model.init({"params": key, "adapter": key}, tokens, tokens)
+
+
+def _projections(params: Params) -> list[str]:
+    """Module paths of the linear layers inside the blocks."""
+    paths = flatten_dict(params, sep="/")
+    return [p.removesuffix("/kernel") for p in paths if "/layers/" in p and p.endswith("/kernel")]
+
+
+def _frozen(params: Params, config: T5Config) -> Params:
+    """Matrices in the dtype they are multiplied in; norms and biases by position stay float32."""
+
+    def cast(path: tuple[str, ...], value: np.ndarray) -> np.ndarray:
+        matrix = path[-1] == "kernel" or path[0] == "shared"
+        return value.astype(jnp.dtype(config.dtype)) if matrix else value
+
+    return jax.tree_util.tree_map_with_path(lambda keys, v: cast(tuple(k.key for k in keys), v), params)
+
+
+def _placements(tree: Any) -> Any:
+    return jax.tree.map(lambda x: x.sharding, tree)
+
+
+def _count(tree: Any) -> int:
+    return sum(x.size for x in jax.tree.leaves(tree))

@@ -1,0 +1,105 @@
+"""A run folder as one static page: what it learned, how it scores, and what it says."""
+
+import json
+from collections.abc import Iterable, Sequence
+from html import escape
+from pathlib import Path
+from typing import Any
+
+SAMPLES = 20
+"""Predictions shown of each split."""
+
+_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 220, 56, 28
+_STYLE = """
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
+h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+table { border-collapse: collapse } td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top }
+th { border-bottom: 1px solid #999 } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
+svg { display: block; margin: .5rem 0 } pre { background: #f5f5f3;
+padding: .8rem; overflow-x: auto; font-size: 13px } svg text { font: 12px system-ui, sans-serif; fill: #555 }
+"""
+
+
+def write_report(run_dir: Path) -> Path:
+    """Writes report.html from the metrics and predictions of a run folder.
+
+    Args:
+      run_dir: with metrics.jsonl; predictions/*.jsonl and config.gin are shown where they are.
+
+    Returns:
+      The page's path.
+    """
+    rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
+    splits = {row["split"]: row for row in rows if row["split"] != "train"}  # the last of each
+    parts = [f"<h1>{escape(run_dir.name)}</h1>"]
+    for name, title in (("loss", "Loss, nats a target token"), ("f1", "F1 on validation")):
+        curves = {split: _series(rows, split, name) for split in ("train", "validation")}
+        parts += _chart(title, {split: points for split, points in curves.items() if len(points) > 1})
+    parts += [_scores(split, row) for split, row in splits.items()]
+    for path in sorted((run_dir / "predictions").glob("*.jsonl")):
+        parts.append(_samples(path))
+    config = run_dir / "config.gin"
+    if config.exists():
+        parts.append(f"<h2>Configuration</h2><pre>{escape(config.read_text(encoding='utf-8'))}</pre>")
+    page = run_dir / "report.html"
+    head = f'<meta charset="utf-8"><title>{escape(run_dir.name)}</title><style>{_STYLE}</style>'
+    page.write_text(f"<!doctype html>{head}\n" + "\n".join(parts) + "\n", encoding="utf-8")
+    return page
+
+
+def _series(rows: Iterable[dict[str, Any]], split: str, name: str) -> list[tuple[float, float]]:
+    return [(row["step"], row[name]) for row in rows if row["split"] == split and name in row]
+
+
+def _chart(title: str, curves: dict[str, list[tuple[float, float]]]) -> list[str]:
+    """A line chart from zero; nothing where there is nothing to draw."""
+    if not curves:
+        return []
+    points = [point for curve in curves.values() for point in curve]
+    right, top = max(x for x, _ in points), max(y for _, y in points) or 1.0
+
+    def place(x: float, y: float) -> str:
+        across = _LEFT + (_WIDTH - _LEFT - 90) * x / right
+        return f"{across:.1f},{_HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - 12) * y / top:.1f}"
+
+    colours = dict(zip(("train", "validation"), ("#8aa4c8", "#c2542d"), strict=True))
+    lines = []
+    for split, curve in curves.items():
+        drawn = " ".join(place(*point) for point in curve)
+        end_x, end_y = place(*curve[-1]).split(",")
+        lines.append(f'<polyline fill="none" stroke="{colours[split]}" stroke-width="1.6" points="{drawn}"/>')
+        lines.append(f'<text x="{float(end_x) + 6}" y="{float(end_y) + 4}">{split} {curve[-1][1]:.3g}</text>')
+    base = _HEIGHT - _BOTTOM
+    axes = (
+        f'<path d="M{_LEFT},12V{base}H{_WIDTH - 90}" fill="none" stroke="#bbb"/>'
+        f'<text x="{_LEFT - 8}" y="20" text-anchor="end">{top:.3g}</text>'
+        f'<text x="{_LEFT - 8}" y="{base}" text-anchor="end">0</text>'
+        f'<text x="{_WIDTH - 90}" y="{base + 18}" text-anchor="end">step {right:.0f}</text>'
+    )
+    size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
+    return [f"<h2>{title}</h2>", f'<svg {size} role="img" aria-label="{title}">{axes}{"".join(lines)}</svg>']
+
+
+def _scores(split: str, row: dict[str, Any]) -> str:
+    languages = sorted(name.removesuffix("_f1") for name in row if name.endswith("_f1"))
+    table = [(language, row[f"{language}_f1"], row[f"{language}_em"]) for language in languages]
+    table.append(("mean" if languages else "all", row["f1"], row["em"]))
+    body = [(name, f"{f1:.1f}", f"{em:.1f}") for name, f1, em in table]
+    return f"<h2>{escape(split)}, step {row['step']}</h2>" + _table(("", "F1", "EM"), body, numbers=2)
+
+
+def _samples(path: Path) -> str:
+    with path.open(encoding="utf-8") as file:
+        rows = [json.loads(line) for line, _ in zip(file, range(SAMPLES), strict=False)]
+    body = [(row["id"], row["prediction"], " | ".join(row["answers"])) for row in rows]
+    return f"<h2>First answers of {escape(path.stem)}</h2>" + _table(("id", "prediction", "expected"), body)
+
+
+def _table(head: Sequence[str], body: Iterable[Sequence[str]], numbers: int = 0) -> str:
+    def cells(tag: str, row: Sequence[str]) -> str:
+        first = len(row) - numbers
+        kinds = [' class="n"' if at >= first else "" for at in range(len(row))]
+        return "".join(f"<{tag}{kind}>{escape(str(cell))}</{tag}>" for kind, cell in zip(kinds, row, strict=True))
+
+    rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in body)
+    return f"<table><tr>{cells('th', head)}</tr>{rows}</table>"

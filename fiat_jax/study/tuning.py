@@ -1,0 +1,193 @@
+"""One run: tuned from a base to an adapter, resumable at any step, in a folder of its own."""
+
+import hashlib
+import logging
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import jax
+
+from fiat_jax.checkpoints import CheckpointStore, abstract_like, write_adapter
+from fiat_jax.data.batches import TrainBatches
+from fiat_jax.data.pipeline import Examples, load_examples
+from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.parallel import put_batch
+from fiat_jax.study.answering import answer, scores
+from fiat_jax.study.experiment import Experiment, Network, assemble
+from fiat_jax.training import (
+    Adafactor,
+    AdamW,
+    MetricsLog,
+    Plan,
+    TrainState,
+    create_state,
+    fit,
+    jit_step,
+    show,
+    state_shardings,
+)
+from fiat_jax.typing import Variables
+
+BEST = "f1"
+"""The validation metric whose highest value marks the checkpoint to use."""
+
+_log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True)
+class Tuning:
+    """How a run learns.
+
+    Attributes:
+      optimizer: with its learning rate.
+      batch_size: examples a step.
+      epochs: passes over the training examples.
+      steps: updates in all, instead of epochs.
+      accumulation: parts that a batch is computed in, one after another, to save memory.
+      eval_every: steps between validations; 0 for the end only.
+      save_every: steps between checkpoints; 0 for those at validations only.
+      eval_batch_size: examples at a time in validation.
+      seed: of the adapter's start, the order of examples and dropout.
+    """
+
+    optimizer: AdamW | Adafactor
+    batch_size: int = 16
+    epochs: float = 3.0
+    steps: int | None = None
+    accumulation: int = 1
+    eval_every: int = 0
+    save_every: int = 50
+    eval_batch_size: int = 32
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.accumulation < 1 or self.batch_size % self.accumulation:
+            raise ConfigError(
+                f"train.accumulation: expected a divisor of the batch size {self.batch_size}, "
+                f"found {self.accumulation}."
+            )
+
+    def total(self, batches: TrainBatches) -> int:
+        """Updates in all."""
+        return self.steps or max(round(self.epochs * batches.steps_per_epoch), 1)
+
+
+def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, float] | None:
+    """Tunes to the end, from the last checkpoint where there is one.
+
+    Args:
+      run_dir: the run folder; gets metrics.jsonl, tensorboard/, checkpoints/ and adapter/.
+      experiment: what is tuned on what.
+      tuning: how.
+
+    Returns:
+      Validation metrics of the best checkpoint, or None without a validation split.
+
+    Raises:
+      DataError: the folder's checkpoint was made from other examples.
+      NonFiniteError, InterruptedRun: as `fiat_jax.training.fit`.
+    """
+    task = experiment.task
+    examples = load_examples(task, experiment.variant, "train")
+    validation = None
+    if "validation" in task.splits():
+        validation = load_examples(task, experiment.variant, "validation")
+    batches = TrainBatches(examples, tuning.batch_size, tuning.seed)
+    plan = Plan(tuning.total(batches), tuning.eval_every, tuning.save_every)
+    network = assemble(experiment, tuning.seed)
+    _log.info("%s", network.summary())
+    store = CheckpointStore(run_dir / "checkpoints", best=BEST if validation else None)
+
+    def evaluate(learned: Variables) -> dict[str, float]:
+        assert validation is not None
+        weights = network.merged(learned)
+        return scores(validation, *answer(network, weights, validation, task, tuning.eval_batch_size))
+
+    try:
+        with jax.set_mesh(network.mesh):
+            _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None)
+        best = store.best()
+        assert best is not None
+        if experiment.adapter is not None:
+            learned = restore_learned(store, best, network)["adapter"]
+            config = network.model.config
+            write_adapter(run_dir / "adapter", experiment.adapter, learned, config, experiment.base.path)
+        metrics = store.metrics(best)
+        _log.info("best checkpoint: step %d  %s", best, show(metrics) if metrics else "(the last; no validation split)")
+        return metrics
+    finally:
+        store.close()
+
+
+def _fit(
+    run_dir: Path,
+    network: Network,
+    tuning: Tuning,
+    plan: Plan,
+    batches: TrainBatches,
+    store: CheckpointStore,
+    evaluate: Any,
+) -> None:
+    optimizer = tuning.optimizer.build(plan.steps)
+    state = create_state(network.model.clone(train=True), optimizer, network.learned, tuning.accumulation)
+    places = state_shardings(state, network.placement, network.mesh)
+    state = jax.device_put(state, places)
+    note = {"examples": fingerprint(batches.examples)}
+    start = store.latest()
+    if start is not None:
+        _check_examples(store.note(start), note, run_dir)
+        state = _restored(store, start, state, places)
+        _log.info("resuming from step %d", start)
+
+    def save(state: TrainState, metrics: dict[str, float] | None) -> None:
+        store.save(int(state.step), _parts(state), metrics, note)
+
+    log = MetricsLog(run_dir, int(state.step), plan.steps)
+    try:
+        fit(
+            state,
+            network.base,
+            jax.random.key(tuning.seed),
+            plan=plan,
+            step_fn=jit_step(places, network.mesh),
+            batch_at=batches.batch,
+            place=lambda batch: put_batch(batch, network.mesh),
+            learning_rate=tuning.optimizer.schedule(plan.steps),
+            log=log,
+            evaluate=evaluate,
+            save=save,
+        )
+    finally:
+        log.close()
+
+
+def restore_learned(store: CheckpointStore, step: int, network: Network) -> Variables:
+    """The learned collections of a checkpoint, placed as a network wants them; nothing else is read."""
+    abstract = abstract_like(network.learned, network.placement)
+    return store.restore(step, {"learned": abstract})["learned"]
+
+
+def fingerprint(examples: Examples) -> str:
+    """A hash of the token ids and their order, by which a resumed run knows its data again."""
+    digest = hashlib.sha256()
+    for inputs, targets in zip(examples.inputs, examples.targets, strict=True):
+        digest.update(inputs.tobytes() + b"|" + targets.tobytes() + b"\n")
+    return digest.hexdigest()
+
+
+def _parts(state: TrainState) -> dict[str, Any]:
+    return {"learned": state.learned, "progress": {"step": state.step, "opt_state": state.opt_state}}
+
+
+def _restored(store: CheckpointStore, step: int, state: TrainState, places: TrainState) -> TrainState:
+    parts = store.restore(step, abstract_like(_parts(state), _parts(places)))
+    return state.replace(learned=parts["learned"], **parts["progress"])
+
+
+def _check_examples(found: dict[str, Any], expected: dict[str, str], run_dir: Path) -> None:
+    if found.get("examples") != expected["examples"]:
+        raise DataError(
+            f"{run_dir}: expected the training examples that this run began with, but data, rationales or "
+            "templates have changed since; restore them, or start in a new run folder."
+        )
