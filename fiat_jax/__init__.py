@@ -1,0 +1,56 @@
+"""FIAT in JAX: a small T5 tuned on what a large model reasons, and the same path at inference.
+
+What stands here is loaded when it is first used; `import fiat_jax` alone imports nothing heavy.
+"""
+
+import importlib
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from fiat_jax.adapters.lora import LoRA as LoRA
+    from fiat_jax.checkpoints.base import Base as Base
+    from fiat_jax.data.registry import register_task as register_task
+    from fiat_jax.data.sources import Jsonl as Jsonl
+    from fiat_jax.data.sources import Parquet as Parquet
+    from fiat_jax.data.sources import Tfds as Tfds
+    from fiat_jax.data.tasks import Task as Task
+    from fiat_jax.data.templates import Template as Template
+    from fiat_jax.models.config import T5Config as T5Config
+    from fiat_jax.models.transformer import T5 as T5
+    from fiat_jax.reasoning.clients import OpenAI as OpenAI
+    from fiat_jax.reasoning.clients import Replay as Replay
+    from fiat_jax.reasoning.prompts import Prompt as Prompt
+    from fiat_jax.study.experiment import Experiment as Experiment
+    from fiat_jax.training.optimizers import Adafactor as Adafactor
+    from fiat_jax.training.optimizers import AdamW as AdamW
+
+__version__ = "0.1.0"
+
+_PLACES = {
+    "Adafactor": "training.optimizers",
+    "AdamW": "training.optimizers",
+    "Base": "checkpoints.base",
+    "Experiment": "study.experiment",
+    "Jsonl": "data.sources",
+    "LoRA": "adapters.lora",
+    "OpenAI": "reasoning.clients",
+    "Parquet": "data.sources",
+    "Prompt": "reasoning.prompts",
+    "Replay": "reasoning.clients",
+    "T5": "models.transformer",
+    "T5Config": "models.config",
+    "Task": "data.tasks",
+    "Template": "data.templates",
+    "Tfds": "data.sources",
+    "register_task": "data.registry",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name not in _PLACES:
+        raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
+    return getattr(importlib.import_module(f"{__name__}.{_PLACES[name]}"), name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*globals(), *_PLACES])

@@ -1,0 +1,118 @@
+"""What a command's settings are, read from its source without importing it, so that help comes at once."""
+
+import ast
+import importlib.machinery
+import inspect
+import re
+import textwrap
+from pathlib import Path
+from typing import NamedTuple
+
+from fiat_jax.configurables import COMMANDS, SETTINGS
+
+WIDTH = 100
+
+
+class Field(NamedTuple):
+    """A parameter or a field as it is written; the default is '' where there is none."""
+
+    name: str
+    annotation: str
+    default: str
+    doc: str
+
+
+def settings_of(command: str) -> str:
+    """The parameters of a command and of all settings that it can reach, with types, defaults and meaning."""
+    lines = ["parameters, set by --gin.NAME=VALUE or in a gin file:"]
+    todo, seen = [command], {command}
+    while todo:
+        name = todo.pop(0)
+        for field in fields_of(COMMANDS[name].place if name in COMMANDS else SETTINGS[name]):
+            default = f" = {field.default}" if field.default else "  (required)"
+            lines.append(f"  {name}.{field.name}: {field.annotation}{default}")
+            lines += textwrap.wrap(field.doc, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
+            used = [word for word in re.findall(r"\w+", field.annotation) if word in SETTINGS]
+            todo += [word for word in used if word not in seen]
+            seen.update(used)
+    return "\n".join(lines)
+
+
+def fields_of(place: str) -> list[Field]:
+    """The parameters of the function, or the fields of the dataclass, at 'module:name'."""
+    module, name = place.split(":")
+    tree = ast.parse(_source(module).read_text(encoding="utf-8"))
+    definitions = {node.name: node for node in tree.body if isinstance(node, (ast.FunctionDef, ast.ClassDef))}
+    definition = definitions[name]
+    if isinstance(definition, ast.FunctionDef):
+        return _of_function(definition)
+    return _of_class(definition, definitions)
+
+
+def _source(module: str) -> Path:
+    """The file of a module, found without importing the packages that it lies in."""
+    folders, origin = None, None
+    for part in module.split("."):
+        spec = importlib.machinery.PathFinder.find_spec(part, folders)
+        if spec is None:
+            raise ModuleNotFoundError(module)
+        folders, origin = spec.submodule_search_locations, spec.origin
+    return Path(str(origin))
+
+
+def _of_function(node: ast.FunctionDef) -> list[Field]:
+    docs = _docs(node)
+    arguments = [*node.args.posonlyargs, *node.args.args, *node.args.kwonlyargs]
+    positional = len(arguments) - len(node.args.kwonlyargs)
+    defaults = [None] * (positional - len(node.args.defaults)) + [*node.args.defaults, *node.args.kw_defaults]
+    return [
+        Field(argument.arg, _text(argument.annotation), _text(default), docs.get(argument.arg, ""))
+        for argument, default in zip(arguments, defaults, strict=True)
+    ]
+
+
+def _of_class(node: ast.ClassDef, definitions: dict[str, ast.FunctionDef | ast.ClassDef]) -> list[Field]:
+    """The fields of a class, after those of the classes in the same file that it extends."""
+    fields: dict[str, Field] = {}
+    for base in node.bases:
+        parent = definitions.get(_text(base))
+        if isinstance(parent, ast.ClassDef):
+            fields |= {field.name: field for field in _of_class(parent, definitions)}
+    docs = _docs(node)
+    for item in node.body:
+        if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            name = item.target.id
+            fields[name] = Field(name, _text(item.annotation), _default(item.value), docs.get(name, ""))
+    return list(fields.values())
+
+
+def _default(node: ast.expr | None) -> str:
+    """A field's default; `field(default_factory=dict)` is said as `dict()`."""
+    if isinstance(node, ast.Call) and _text(node.func).split(".")[-1] == "field":
+        for keyword in node.keywords:
+            if keyword.arg == "default_factory":
+                return f"{_text(keyword.value)}()"
+            if keyword.arg == "default":
+                return _text(keyword.value)
+        return ""
+    return _text(node)
+
+
+def _text(node: ast.AST | None) -> str:
+    return ast.unparse(node) if node else ""
+
+
+def _docs(node: ast.FunctionDef | ast.ClassDef) -> dict[str, str]:
+    """What the docstring says of each argument or attribute, in Google's style."""
+    docs: dict[str, str] = {}
+    names: list[str] = []
+    inside = False
+    for line in inspect.cleandoc(ast.get_docstring(node) or "").splitlines():
+        if not line.startswith(" "):
+            inside, names = line in ("Args:", "Attributes:"), []
+        elif inside and (entry := re.match(r"  (\w[\w, ]*): +(.*)", line)):
+            names = entry[1].split(", ")
+            docs |= dict.fromkeys(names, entry[2])
+        else:
+            docs |= {name: f"{docs[name]} {line.strip()}" for name in names}
+    return docs

@@ -1,0 +1,100 @@
+"""What a gin file may name: the settings and the commands, each with the place where it is defined.
+
+A place is 'module:name', imported only when a configuration uses it. It must be where the thing is written,
+not a second name for it, so that a type annotation can be matched to the setting it asks for.
+"""
+
+import importlib
+import inspect
+from collections.abc import Callable
+from dataclasses import MISSING, fields, is_dataclass
+from functools import cache
+from typing import Any, NamedTuple, get_type_hints
+
+SETTINGS = {
+    "Task": "fiat_jax.data.tasks:Task",
+    "Template": "fiat_jax.data.templates:Template",
+    "Jsonl": "fiat_jax.data.sources:Jsonl",
+    "Parquet": "fiat_jax.data.sources:Parquet",
+    "Tfds": "fiat_jax.data.sources:Tfds",
+    "Base": "fiat_jax.checkpoints.base:Base",
+    "LoRA": "fiat_jax.adapters.lora:LoRA",
+    "Mesh": "fiat_jax.parallel.mesh:Mesh",
+    "AdamW": "fiat_jax.training.optimizers:AdamW",
+    "Adafactor": "fiat_jax.training.optimizers:Adafactor",
+    "Prompt": "fiat_jax.reasoning.prompts:Prompt",
+    "OpenAI": "fiat_jax.reasoning.clients:OpenAI",
+    "Replay": "fiat_jax.reasoning.clients:Replay",
+    "Experiment": "fiat_jax.study.experiment:Experiment",
+    "Tuning": "fiat_jax.study.tuning:Tuning",
+}
+"""Frozen dataclasses by gin name."""
+
+
+class Command(NamedTuple):
+    """A verb of `fiat`.
+
+    Attributes:
+      place: 'module:function' of the function whose parameters the command takes.
+      help: one line for `fiat --help`.
+      run_dir: what the command does with a run folder: 'starts' it, 'reads' it, or '' for neither.
+    """
+
+    place: str
+    help: str
+    run_dir: str = ""
+
+
+COMMANDS = {
+    "annotate": Command("fiat_jax.cli.annotate:annotate", "ask the reasoner for a rationale of each example"),
+    "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts"),
+    "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads"),
+    "predict": Command("fiat_jax.cli.predict:predict", "answer new inputs with a run", "reads"),
+    "tasks": Command("fiat_jax.cli.tasks:tasks", "list the tasks and show what the model reads"),
+}
+"""The commands, in the order of a first use."""
+
+
+REQUIRED = inspect.Parameter.empty
+"""The default of a parameter that has none."""
+
+
+class Parameter(NamedTuple):
+    """What a setting or a command takes: the resolved annotation, and the default or REQUIRED."""
+
+    annotation: Any
+    default: Any
+
+
+def names() -> list[str]:
+    """All that a gin file may name."""
+    return [*COMMANDS, *SETTINGS]
+
+
+def load(name: str) -> Any:
+    """Imports the class of a setting or the function of a command."""
+    module, attribute = (COMMANDS[name].place if name in COMMANDS else SETTINGS[name]).split(":")
+    return getattr(importlib.import_module(module), attribute)
+
+
+def name_of(cls: Any) -> str | None:
+    """The gin name of a class, or None for one that gin files do not set."""
+    defined = f"{getattr(cls, '__module__', '')}:{getattr(cls, '__qualname__', '')}"
+    return next((name for name, place in SETTINGS.items() if place == defined), None)
+
+
+def parameters(name: str) -> dict[str, Parameter]:
+    """The parameters of a command, or the fields of a setting, in order."""
+    return _parameters(load(name))
+
+
+@cache
+def _parameters(target: Callable[..., Any]) -> dict[str, Parameter]:
+    hints = get_type_hints(target)
+    factories = {}
+    if is_dataclass(target):
+        factories = {f.name: f.default_factory for f in fields(target) if f.default_factory is not MISSING}
+    return {
+        name: Parameter(hints.get(name, Any), factories[name]() if name in factories else parameter.default)
+        for name, parameter in inspect.signature(target).parameters.items()
+    }

@@ -1,0 +1,42 @@
+import pytest
+from rows import write_jsonl
+
+from fiat_jax.cli.tasks import tasks
+from fiat_jax.data.sources import Jsonl
+from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import Template
+from fiat_jax.errors import ConfigError
+
+IDS = [f"{language}-{i}" for language in ("hau", "ibo") for i in range(3)]
+
+
+@pytest.fixture
+def task(tmp_path):
+    row = {"question": "who?", "context": "He wrote it. ", "answer": "He"}
+    write_jsonl(tmp_path / "train.jsonl", [{**row, "id": id, "language": id[:3]} for id in IDS])
+    write_jsonl(tmp_path / "rationales.jsonl", [{"id": id, "rationale": "So it is."} for id in IDS])
+    return Task(
+        "books",
+        Jsonl(train=str(tmp_path / "train.jsonl")),
+        Template(input="question: {question} context: {context}", instruction="Answer."),
+        "byte",
+        rationales=str(tmp_path / "rationales.jsonl"),
+        languages=("hau", "ibo"),
+        holdout=1,
+    )
+
+
+def test_it_shows_names_counts_and_what_the_model_reads(task, capsys):
+    tasks(task)
+    out = capsys.readouterr().out
+    assert "books.fiat         books.hau.fiat  books.ibo.fiat" in out
+    assert "split       hau  ibo  all\ntrain         2    2    4\nvalidation    1    1    2\n" in out
+    assert (
+        "input   Answer. reasoning: So it is. question: who? context: He wrote it.\n    target  He\n" in out
+    )
+    assert "of 512 tokens, 0 unknown; 0 of 4 examples cut" in out
+
+
+def test_an_example_that_is_not_there_is_an_error(task):
+    with pytest.raises(ConfigError, match="expected a position below 2 in split validation, found 5"):
+        tasks(task, split="validation", example=5)

@@ -1,0 +1,47 @@
+"""Three steps of a small model on a mesh of fake devices; writes what was learned. Run by test_step.py."""
+
+import sys
+
+import flax.linen as nn
+import jax
+import jax.numpy as jnp
+import numpy as np
+from flax.traverse_util import flatten_dict
+
+from fiat_jax.adapters import LoRA
+from fiat_jax.models import T5, T5Config
+from fiat_jax.parallel import Mesh, put_batch, shardings
+from fiat_jax.training import AdamW, create_state, jit_step, state_shardings
+
+
+def main(axes: str, out: str) -> None:
+    mesh = Mesh(*map(int, axes.split(","))).build()
+    config = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1)
+    model, key = T5(config, LoRA(rank=4), train=True), jax.random.key(0)
+    tokens = jnp.ones((1, 1), jnp.int32)
+
+    def init(key):
+        return model.init({"params": key, "adapter": key, "dropout": key}, tokens, tokens)
+
+    places = shardings(jax.eval_shape(init, key), mesh)
+    with jax.set_mesh(mesh):
+        variables = jax.jit(lambda key: nn.unbox(init(key)), out_shardings=places)(key)
+        state = create_state(model, AdamW(learning_rate=1e-2).build(3), {"adapter": variables["adapter"]}, 2)
+        wanted = state_shardings(state, {"adapter": places["adapter"]}, mesh)
+        state, step, losses = jax.device_put(state, wanted), jit_step(wanted, mesh), []
+        random = np.random.default_rng(0)
+        for _ in range(3):
+            batch = {
+                "inputs": random.integers(2, 64, (8, 9)).astype(np.int32),
+                "targets": random.integers(2, 64, (8, 5)).astype(np.int32),
+                "weights": np.ones((8, 5), np.float32),
+            }
+            state, metrics = step(state, {"params": variables["params"]}, put_batch(batch, mesh), key)
+            losses.append(float(metrics["loss"]))
+        assert jax.tree.all(jax.tree.map(lambda x, s: x.sharding == s, state.learned, wanted.learned))
+    learned = {name: np.asarray(x) for name, x in flatten_dict(state.learned, sep="/").items()}
+    np.savez(out, losses=losses, compiles=step._cache_size(), **learned)
+
+
+if __name__ == "__main__":
+    main(*sys.argv[1:])

@@ -1,0 +1,124 @@
+"""One update: what it may change, and that how it is computed does not change what comes out."""
+
+import os
+import subprocess
+import sys
+from functools import partial
+from pathlib import Path
+
+import jax
+import jax.numpy as jnp
+import numpy as np
+import optax
+import pytest
+from flax import linen as nn
+
+from fiat_jax.adapters import LoRA
+from fiat_jax.errors import ConfigError
+from fiat_jax.models import T5, T5Config
+from fiat_jax.training import Adafactor, AdamW, create_state, cross_entropy, train_step
+
+CONFIG = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.0)
+KEY = jax.random.key(0)
+
+
+def batch(rows=4):
+    random = np.random.default_rng(0)
+    inputs, targets = random.integers(2, 64, (rows, 9)), random.integers(2, 64, (rows, 5))
+    weights = np.ones((rows, 5), np.float32)
+    weights[0, 2:] = 0  # rows of unlike weight, so that means of means are not the mean
+    return {"inputs": inputs.astype(np.int32), "targets": targets.astype(np.int32), "weights": weights}
+
+
+@pytest.fixture(scope="module")
+def variables():
+    model = T5(CONFIG, LoRA(rank=4))
+    tokens = jnp.ones((1, 1), jnp.int32)
+    fresh = nn.unbox(jax.jit(model.init)({"params": KEY, "adapter": KEY}, tokens, tokens))
+    return {**fresh, "adapter": jax.tree.map(lambda x: x + 0.1, fresh["adapter"])}
+
+
+def run(variables, learned, steps=3, **state):
+    adapter = LoRA(rank=4) if learned == "adapter" else None
+    model = T5(CONFIG, adapter, train=True)
+    base = {"params": variables["params"]} if adapter else {}
+    tx = AdamW(learning_rate=1e-2).build(10)
+    state = create_state(model, tx, {learned: variables[learned]}, **state)
+    step, losses = jax.jit(train_step), []
+    for _ in range(steps):
+        state, metrics = step(state, base, batch(), KEY)
+        losses.append(float(metrics["loss"]))
+    return state, losses
+
+
+@pytest.mark.parametrize("learned", ["adapter", "params"])
+def test_the_loss_of_one_batch_falls_for_an_adapter_and_for_the_base(variables, learned):
+    state, losses = run(variables, learned, steps=10)
+    assert losses[-1] < losses[0] - 0.1
+    assert set(state.learned) == {learned}
+
+
+def test_an_adapters_optimizer_holds_nothing_of_the_base(variables):
+    state, _ = run(variables, "adapter", steps=1)
+    learned = sum(x.size for x in jax.tree.leaves(state.learned))
+    held = sum(x.size for x in jax.tree.leaves(state.opt_state))
+    assert 2 * learned <= held < 2 * learned + 8
+
+
+@pytest.mark.parametrize("parts", [2, 4])
+def test_accumulated_parts_weigh_as_one_batch(variables, parts):
+    whole, losses = run(variables, "adapter")
+    split, split_losses = run(variables, "adapter", accumulation=parts)
+    np.testing.assert_allclose(split_losses, losses, rtol=1e-5)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5), split.learned, whole.learned)
+
+
+def test_tokens_of_weight_0_count_for_nothing():
+    logits = jax.random.normal(KEY, (2, 3, 7))
+    targets = jnp.array([[1, 2, 3], [4, 5, 6]])
+    weights = jnp.array([[1.0, 1.0, 0.0], [1.0, 0.0, 0.0]])
+    sums = cross_entropy(logits, targets, weights)
+    changed = cross_entropy(logits.at[0, 2].add(9.0).at[1, 1:].add(9.0), targets.at[1, 2].set(0), weights)
+    assert float(sums.weight) == 3.0
+    assert sums == changed
+    log_probabilities = jax.nn.log_softmax(logits)
+    by_hand = -(log_probabilities[0, 0, 1] + log_probabilities[0, 1, 2] + log_probabilities[1, 0, 4])
+    assert float(sums.loss) == pytest.approx(float(by_hand), rel=1e-6)
+
+
+@pytest.mark.parametrize("decay", ["linear", "cosine"])
+def test_the_learning_rate_rises_from_the_first_step_to_its_peak_and_falls_to_zero(decay):
+    rates = [float(AdamW(learning_rate=1e-3, warmup=0.2, decay=decay).schedule(50)(step)) for step in range(51)]
+    assert rates[0] == pytest.approx(1e-4) and max(rates) == pytest.approx(1e-3) == rates[10]
+    assert all(np.diff(rates[:10]) > 0) and all(np.diff(rates[10:]) <= 0) and rates[50] == pytest.approx(0.0, abs=1e-9)
+
+
+@pytest.mark.parametrize("optimizer", [AdamW(), Adafactor()])
+def test_gradients_are_clipped_to_the_norm(optimizer):
+    tx = optimizer.build(10)
+    parameters = {"a": jnp.ones((4, 4))}
+    state = tx.init(parameters)
+    small, _ = tx.update({"a": jnp.full((4, 4), 10.0)}, state, parameters)
+    large, _ = tx.update({"a": jnp.full((4, 4), 1000.0)}, state, parameters)
+    np.testing.assert_allclose(small["a"], large["a"], rtol=1e-5)
+    assert optax.global_norm(small) > 0
+
+
+@pytest.mark.parametrize("settings", [{"warmup": 1.0}, {"learning_rate": 0.0}])
+def test_impossible_schedules_are_refused(settings):
+    with pytest.raises(ConfigError, match="Adafactor"):
+        Adafactor(**settings)
+
+
+def test_eight_devices_compute_what_one_does_and_compile_once(tmp_path):
+    results = []
+    for devices, mesh in (1, "1,1,1"), (8, "2,2,2"):
+        environment = os.environ | {"XLA_FLAGS": f"--xla_force_host_platform_device_count={devices}"}
+        out = tmp_path / f"{devices}.npz"
+        script = Path(__file__).with_name("run_on_mesh.py")
+        subprocess.run([sys.executable, str(script), mesh, str(out)], env=environment, check=True)
+        results.append(dict(np.load(out)))
+    one, eight = results
+    assert eight["compiles"] == 1
+    for name in one:
+        np.testing.assert_allclose(eight[name], one[name], rtol=2e-4, atol=2e-5, err_msg=name)
