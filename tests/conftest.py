@@ -11,6 +11,15 @@ from fiat_jax.configurables import Command
 HERE = "kitchen"
 REPOSITORY = Path(__file__).parents[1]
 
+# Nearly all of the suite's time is spent compiling small programs: compile them plainly, and each once.
+# Set before jax is imported, and inherited by the processes that tests start.
+os.environ.setdefault("JAX_PLATFORMS", "cpu")
+os.environ.setdefault(
+    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+)
+os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "xla"))
+os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
+
 
 @pytest.fixture
 def kitchen(monkeypatch):

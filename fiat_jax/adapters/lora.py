@@ -45,7 +45,9 @@ class LoRA:
             try:
                 re.compile(pattern)
             except re.error as error:
-                raise ConfigError(f"LoRA.targets: {pattern!r} is not a regular expression: {error}.") from None
+                raise ConfigError(
+                    f"LoRA.targets: {pattern!r} is not a regular expression: {error}."
+                ) from None
 
     @property
     def scale(self) -> float:
@@ -62,7 +64,7 @@ class LoRA:
 
 
 def init_a(key: Array, shape: tuple[int, int], dtype=jnp.float32) -> Array:
-    """A's start: uniform within 1 / sqrt(in), the same law as PEFT's Kaiming initialisation with a = sqrt(5)."""
+    """A's start: uniform within 1 / sqrt(in), as PEFT's Kaiming law with a = sqrt(5)."""
     bound = 1.0 / math.sqrt(shape[0])
     return jax.random.uniform(key, shape, dtype, -bound, bound)
 

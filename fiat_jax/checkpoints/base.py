@@ -1,6 +1,7 @@
 """The base of a run: where its weights come from, and how it is computed."""
 
 from dataclasses import dataclass
+from typing import Any
 
 from fiat_jax.checkpoints import huggingface
 from fiat_jax.models.config import Dtype, Remat, T5Config
@@ -29,7 +30,7 @@ class Base:
         Raises:
           ConfigError, DataError: as `huggingface.load`.
         """
-        settings = {"dtype": self.dtype, "remat": self.remat}
+        settings: dict[str, Any] = {"dtype": self.dtype, "remat": self.remat}
         if self.dropout is not None:
             settings["dropout"] = self.dropout
         return huggingface.load(self.path, **settings)

@@ -39,7 +39,9 @@ class CheckpointStore:
             cleanup_tmp_directories=True,
         )
 
-    def save(self, step: int, parts: dict[str, Any], metrics: dict[str, float] | None, note: dict[str, Any]) -> None:
+    def save(
+        self, step: int, parts: dict[str, Any], metrics: dict[str, float] | None, note: dict[str, Any]
+    ) -> None:
         """Writes trees of arrays at a step; returns while the files are still being written.
 
         Args:

@@ -128,4 +128,4 @@ def _check(examples: Examples, batch_size: int, buckets: tuple[int, ...]) -> Non
         raise ConfigError(f"expected buckets in ascending order, found {buckets}.")
     longest = max(map(len, examples.inputs))
     if not buckets or buckets[-1] < longest:
-        raise ConfigError(f"expected a bucket that holds the longest input, {longest} tokens, found {buckets}.")
+        raise ConfigError(f"expected a bucket for the longest input, {longest} tokens, found {buckets}.")

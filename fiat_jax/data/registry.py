@@ -76,16 +76,16 @@ def register(task: Task) -> tuple[str, ...]:
     Raises:
       ConfigError: another task has the name, or the template and the vocabulary do not go together.
     """
-    names = {(variant, ""): task.seqio_name(variant) for variant in task.variants()} | {
-        (variant, language): task.seqio_name(variant, language)
-        for language in task.languages
+    names = tuple(
+        task.seqio_name(variant, language)
+        for language in ("", *task.languages)
         for variant in task.variants()
-    }
+    )
     if _registered.get(task.name) != task:
         from fiat_jax.data.tensorflow import seqio
 
         taken = {*seqio.TaskRegistry.names(), *seqio.MixtureRegistry.names()}
-        if task.name in _registered or taken & set(names.values()):
+        if task.name in _registered or taken & set(names):
             raise ConfigError(
                 f"task {task.name}: expected a name of its own, found a different task that is registered "
                 "under it; choose another Task.name."
@@ -94,7 +94,7 @@ def register(task: Task) -> tuple[str, ...]:
         for variant in task.variants():
             _add(task, variant, tokens)
         _registered[task.name] = task
-    return tuple(names.values())
+    return names
 
 
 def _add(task: Task, variant: Variant, tokens: Tokens) -> None:

@@ -47,11 +47,11 @@ def encode_inputs(
     Raises:
       DataError: a row does not fit; the message names it.
     """
-    tokens, names = task.tokens(), template_fields(task.template.input)
+    tokens = task.tokens()
     fitted = [
         task.template.fit(
             variant,
-            {name: str(row[name]) for name in names},
+            task.input_fields(row),
             rationale,
             tokens,
             task.inputs_length,

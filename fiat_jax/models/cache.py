@@ -36,5 +36,8 @@ def empty_cache(config: T5Config, batch: int, length: int) -> Cache:
 def write(past: KeysValues, new: KeysValues, position: Array) -> KeysValues:
     """Puts one step's keys and values [B, 1, N, H] into one layer's past [B, T, N, H]."""
     return KeysValues(
-        *(jax.lax.dynamic_update_slice_in_dim(old, row, position, axis=1) for old, row in zip(past, new, strict=True))
+        *(
+            jax.lax.dynamic_update_slice_in_dim(old, row, position, axis=1)
+            for old, row in zip(past, new, strict=True)
+        )
     )

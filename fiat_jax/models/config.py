@@ -67,7 +67,9 @@ class T5Config:
             )
         for name, choices in (("activation", get_args(Activation)), ("remat", get_args(Remat))):
             if getattr(self, name) not in choices:
-                raise ConfigError(f"{name}: expected one of {', '.join(choices)}, found {getattr(self, name)!r}.")
+                raise ConfigError(
+                    f"{name}: expected one of {', '.join(choices)}, found {getattr(self, name)!r}."
+                )
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout: expected a rate in [0, 1), found {self.dropout}.")
 
@@ -85,7 +87,7 @@ class T5Config:
         """Reads the raw config.json of a Hugging Face T5.
 
         Args:
-          raw: the parsed file. Its `tie_word_embeddings` is not read: published files contradict their weights.
+          raw: the parsed file. Its `tie_word_embeddings` is not read: published files contradict weights.
           tied: whether the checkpoint has no head of its own, decided from its tensors.
           **settings: fields to set over what the file says, such as dtype, remat and dropout.
 
@@ -100,8 +102,8 @@ class T5Config:
             fields = {ours: raw[theirs] for ours, theirs in _REQUIRED.items()}
         except KeyError as error:
             raise ConfigError(
-                f"config.json: expected the fields {', '.join(_REQUIRED.values())} and a feed_forward_proj among "
-                f"{', '.join(_ACTIVATIONS)}; {error} is missing or not supported."
+                f"config.json: expected the fields {', '.join(_REQUIRED.values())} and a feed_forward_proj "
+                f"among {', '.join(_ACTIVATIONS)}; {error} is missing or not supported."
             ) from None
         fields["num_decoder_layers"] = raw.get("num_decoder_layers") or fields["num_encoder_layers"]
         fields |= {ours: raw[theirs] for ours, theirs in _OPTIONAL.items() if raw.get(theirs) is not None}

@@ -6,6 +6,7 @@ activation axes are 'batch', 'length' and 'embed'. `fiat_jax.parallel` maps them
 """
 
 import math
+from collections.abc import Callable
 from functools import partial
 
 import flax.linen as nn
@@ -61,7 +62,7 @@ class LowRank(nn.Module):
 
 
 class Projection(nn.Module):
-    """A linear layer without bias, [..., in] to [..., features], with its adapter when a pattern asks for one."""
+    """A linear layer without bias, [..., in] to [..., features]; with an adapter if a pattern asks for it."""
 
     config: T5Config
     features: int
@@ -127,7 +128,7 @@ class FeedForward(nn.Module):
         c = self.config
         projection = partial(Projection, c, adapter=self.adapter, train=self.train)
         inner = partial(projection, c.d_ff, ("embed", "mlp"), c.d_model**-0.5)
-        activation = ACTIVATIONS[c.activation]
+        activation: Callable[[Array], Array] = ACTIVATIONS[c.activation]
         if c.gated:
             hidden = activation(inner(name="wi_0")(x)) * inner(name="wi_1")(x)
         else:

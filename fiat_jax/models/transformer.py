@@ -1,4 +1,4 @@
-"""The T5 encoder–decoder as one Flax module over two variable collections.
+"""The T5 encoder-decoder as one Flax module over two variable collections.
 
     variables = {'params': base, 'adapter': adapter}
     logits = model.apply(variables, inputs, decoder_inputs)
@@ -67,7 +67,7 @@ class DecoderBlock(_Block):
         attention = self.part(Attention, "self_attention")
         h = RMSNorm(self.config, name="self_attention_norm")(x)
         own = KeysValues(*attention.keys_values(h))
-        if cache is not None:
+        if cache is not None and context.position is not None:
             own = write(cache.own, own, context.position)
         x = self.add(x, attention(h, *own, context.bias, context.mask))
 
@@ -214,6 +214,7 @@ class T5(nn.Module):
         seen = (jnp.arange(length) <= position)[None, None, None]
         context = Context(bias, seen, encoded, source_mask, position)
         x, new = self.decoder(self.shared(tokens[:, None]), context, cache)
+        assert new is not None
         return self._logits(x)[:, 0], Cache(new.own, cache.cross or new.cross)
 
     def _logits(self, x: Array) -> Array:
@@ -230,7 +231,9 @@ class Embedding(nn.Module):
 
     def setup(self) -> None:
         init = nn.with_logical_partitioning(nn.initializers.normal(1.0), ("vocab", "embed"))
-        self.embedding = self.param("embedding", init, (self.config.vocab_size, self.config.d_model), jnp.float32)
+        self.embedding = self.param(
+            "embedding", init, (self.config.vocab_size, self.config.d_model), jnp.float32
+        )
 
     def __call__(self, tokens: Array) -> Array:
         return jnp.take(self.embedding, tokens, axis=0).astype(self.config.dtype)

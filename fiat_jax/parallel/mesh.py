@@ -82,6 +82,7 @@ def put_batch(batch: Batch | np.ndarray, mesh: jax.sharding.Mesh) -> Any:
     for leaf in jax.tree.leaves(batch):
         if leaf.shape[0] % shares:
             raise ConfigError(
-                f"batch_size: expected a multiple of the {shares} devices that share a batch, found {leaf.shape[0]}."
+                f"batch_size: expected a multiple of the {shares} devices that share a batch, "
+                f"found {leaf.shape[0]}."
             )
     return jax.device_put(batch, NamedSharding(mesh, PartitionSpec(("data", "fsdp"))))

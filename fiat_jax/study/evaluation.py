@@ -32,7 +32,10 @@ class Scored:
 
     def table(self) -> str:
         """A line a language, then the mean over languages."""
-        lines = [f"{self.split}, checkpoint of step {self.step}", f"{'':<10}{'F1':>7}{'EM':>7}{'n':>7}{'cut':>6}"]
+        lines = [
+            f"{self.split}, checkpoint of step {self.step}",
+            f"{'':<10}{'F1':>7}{'EM':>7}{'n':>7}{'cut':>6}",
+        ]
         for language, count in self.counts.items():
             prefix = f"{language}_" if language else ""
             f1, em = (self.metrics[f"{prefix}{name}"] for name in ("f1", "em"))
@@ -42,7 +45,7 @@ class Scored:
 
 
 def evaluate_run(run_dir: Path, experiment: Experiment, split: str, batch_size: int) -> Scored:
-    """Answers a split with the best checkpoint, writes the predictions, and adds the scores to the run folder.
+    """Answers a split with the best checkpoint, and adds predictions and scores to the run folder.
 
     Raises:
       ConfigError: the run has no checkpoint yet.
@@ -73,7 +76,9 @@ def best_weights(run_dir: Path, network: Network) -> tuple[Variables, int]:
     store = CheckpointStore(folder, best=BEST) if folder.is_dir() else None
     step = store.best() if store else None
     if store is None or step is None:
-        raise ConfigError(f"{run_dir}: expected the folder of a trained run, found no checkpoint; run `fiat train` first.")
+        raise ConfigError(
+            f"{run_dir}: expected the folder of a trained run, found no checkpoint; run `fiat train` first."
+        )
     try:
         return network.merged(restore_learned(store, step, network)), step
     finally:

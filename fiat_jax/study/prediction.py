@@ -6,6 +6,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
+from fiat_jax.data.rendering import join_rationales
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.unlabelled import encode_inputs, read_inputs
 from fiat_jax.errors import ConfigError
@@ -43,7 +44,7 @@ class Reasoner:
                 )
             with Store(self.rationales) as store:
                 annotate({"predict": rows}, self.prompt, self.client, store)
-        return replace(task, rationales=self.rationales or task.rationales).rationales_of(rows)
+        return join_rationales(replace(task, rationales=self.rationales or task.rationales), rows)
 
 
 def predict_file(

@@ -11,10 +11,10 @@ SAMPLES = 20
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 220, 56, 28
 _STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto; padding: 0 1rem }
-h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-table { border-collapse: collapse } td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top }
-th { border-bottom: 1px solid #999 } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
+body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
+padding: 0 1rem } h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
+table { border-collapse: collapse } td, th { padding: .2rem .9rem .2rem 0; text-align: left;
+vertical-align: top } th { border-bottom: 1px solid #999 } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 svg { display: block; margin: .5rem 0 } pre { background: #f5f5f3;
 padding: .8rem; overflow-x: auto; font-size: 13px } svg text { font: 12px system-ui, sans-serif; fill: #555 }
 """
@@ -99,7 +99,9 @@ def _table(head: Sequence[str], body: Iterable[Sequence[str]], numbers: int = 0)
     def cells(tag: str, row: Sequence[str]) -> str:
         first = len(row) - numbers
         kinds = [' class="n"' if at >= first else "" for at in range(len(row))]
-        return "".join(f"<{tag}{kind}>{escape(str(cell))}</{tag}>" for kind, cell in zip(kinds, row, strict=True))
+        return "".join(
+            f"<{tag}{kind}>{escape(str(cell))}</{tag}>" for kind, cell in zip(kinds, row, strict=True)
+        )
 
     rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in body)
     return f"<table><tr>{cells('th', head)}</tr>{rows}</table>"

@@ -114,7 +114,11 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
             config = network.model.config
             write_adapter(run_dir / "adapter", experiment.adapter, learned, config, experiment.base.path)
         metrics = store.metrics(best)
-        _log.info("best checkpoint: step %d  %s", best, show(metrics) if metrics else "(the last; no validation split)")
+        _log.info(
+            "best checkpoint: step %d  %s",
+            best,
+            show(metrics) if metrics else "(the last; no validation split)",
+        )
         return metrics
     finally:
         store.close()

@@ -94,7 +94,10 @@ def fit(
         metrics = {name: float(value) for name, value in jax.device_get(arrays).items()}
         _check_finite(at, metrics)
         now = time.monotonic()
-        metrics |= {"learning_rate": float(learning_rate(at - 1)), "tokens_per_second": tokens / (now - clock)}
+        metrics |= {
+            "learning_rate": float(learning_rate(at - 1)),
+            "tokens_per_second": tokens / (now - clock),
+        }
         metrics["compiles"] = step_fn._cache_size()  # type: ignore[attr-defined]
         clock, pending = now, None
         log.step(at, metrics)
@@ -117,7 +120,9 @@ def fit(
             save(state, metrics)
             clock = time.monotonic()
             if terminated() and step < plan.steps:
-                raise InterruptedRun(f"asked to stop at step {step}; saved, the same command resumes from there.")
+                raise InterruptedRun(
+                    f"asked to stop at step {step}; saved, the same command resumes from there."
+                )
     return state
 
 
@@ -135,8 +140,8 @@ def _check_finite(step: int, metrics: dict[str, float]) -> None:
     for name in ("loss", "grad_norm"):
         if not math.isfinite(metrics[name]):
             raise NonFiniteError(
-                f"step {step}: expected a finite {name}, found {metrics[name]}; the last checkpoint is from before "
-                "this step: lower the learning rate, or set Base.dtype = 'float32'."
+                f"step {step}: expected a finite {name}, found {metrics[name]}; the last checkpoint is from "
+                "before this step: lower the learning rate, or set Base.dtype = 'float32'."
             )
 
 

@@ -47,7 +47,9 @@ class Schedule:
         return optax.join_schedules([rising, falling], [warmup])
 
     def _clipped(self, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-        return optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer) if self.clip_norm else optimizer
+        return (
+            optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer) if self.clip_norm else optimizer
+        )
 
 
 @dataclass(frozen=True)

@@ -20,8 +20,7 @@ from fiat_jax.training.losses import LossSums, cross_entropy, shift_right
 from fiat_jax.typing import Array, Batch, Variables
 
 
-@flax.struct.dataclass
-class TrainState:
+class TrainState(flax.struct.PyTreeNode):
     """What an update changes, and the static parts that say how."""
 
     step: Array  # scalar int32, updates made

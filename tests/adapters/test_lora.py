@@ -97,7 +97,7 @@ def test_impossible_settings_are_refused(setting):
 
 
 def test_a_pattern_that_matches_nothing_is_an_error_that_shows_the_paths():
-    with pytest.raises(ConfigError, match="'.*/q' matches none.*encoder/layers/self_attention/query"):
+    with pytest.raises(ConfigError, match=r"'.*/q' matches none.*encoder/layers/self_attention/query"):
         check_targets((".*/query", ".*/q"), ["encoder/layers/self_attention/query"])
 
 

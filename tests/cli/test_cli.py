@@ -1,8 +1,8 @@
 import json
 import os
+import resource
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 import pytest
@@ -46,11 +46,13 @@ def _python(code: str, **options):
 
 def test_help_comes_within_half_a_second():
     def seconds() -> float:
-        start = time.perf_counter()
+        """Processor time, so that a busy machine does not look like a slow import."""
+        before = resource.getrusage(resource.RUSAGE_CHILDREN)
         _python("from fiat_jax.cli import main; main(['--help'])")
-        return time.perf_counter() - start
+        after = resource.getrusage(resource.RUSAGE_CHILDREN)
+        return after.ru_utime + after.ru_stime - before.ru_utime - before.ru_stime
 
-    assert min(seconds() for _ in range(5)) < 0.5
+    assert min(seconds() for _ in range(3)) < 0.5
 
 
 @pytest.mark.parametrize("words", [["--help"], ["train", "--help"], ["--version"], ["trian"]])

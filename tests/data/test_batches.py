@@ -125,9 +125,9 @@ def test_evaluation_takes_the_longest_first_so_that_few_shapes_are_compiled():
     ("arguments", "found"),
     [
         ((0, 0, (64,)), "batch size of 1 or more, found 0"),
-        ((2, 0, (8, 16)), r"holds the longest input, 20 tokens, found \(8, 16\)"),
+        ((2, 0, (8, 16)), r"for the longest input, 20 tokens, found \(8, 16\)"),
         ((2, 0, (64, 32)), "ascending"),
-        ((2, 0, ()), "holds the longest input"),
+        ((2, 0, ()), "for the longest input"),
     ],
 )
 def test_buckets_that_do_not_hold_the_rows_are_refused(arguments, found):

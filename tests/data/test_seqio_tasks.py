@@ -52,7 +52,7 @@ def test_a_mixtures_epoch_gives_every_example_once(task, seqio):
 def test_an_endless_mixture_goes_on(task, seqio):
     register(task)
     dataset = seqio.get_mixture_or_task(f"{task.name}.plain").get_dataset(
-        sequence_length={"inputs": 512, "targets": 64}, split="train", seed=3
+        sequence_length={"inputs": 512, "targets": 64}, split="train", shuffle=False
     )
     assert len(list(dataset.take(40))) == 40
 

@@ -5,7 +5,15 @@ import pytest
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5Config
 
-RAW = {"model_type": "t5", "vocab_size": 32128, "d_model": 512, "d_kv": 64, "d_ff": 1024, "num_heads": 6, "num_layers": 8}
+RAW = {
+    "model_type": "t5",
+    "vocab_size": 32128,
+    "d_model": 512,
+    "d_kv": 64,
+    "d_ff": 1024,
+    "num_heads": 6,
+    "num_layers": 8,
+}
 
 
 def test_v1_0_is_read_as_relu_without_gate_and_scaled_when_tied():
