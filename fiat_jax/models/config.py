@@ -107,8 +107,9 @@ class T5Config:
             ) from None
         fields["num_decoder_layers"] = raw.get("num_decoder_layers") or fields["num_encoder_layers"]
         fields |= {ours: raw[theirs] for ours, theirs in _OPTIONAL.items() if raw.get(theirs) is not None}
-        # v1.0 is the variant whose head is the embedding; its decoder output is scaled to suit.
-        fields |= dict(activation=activation, gated=gated, tied=tied, scale_decoder_output=tied)
+        # T5 scales the decoder's output where the head is the embedding; mT5 never does.
+        scaled = tied and kind == "t5"
+        fields |= dict(activation=activation, gated=gated, tied=tied, scale_decoder_output=scaled)
         return cls(**(fields | settings))
 
 

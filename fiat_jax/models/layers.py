@@ -19,7 +19,11 @@ from fiat_jax.models.attention import attend
 from fiat_jax.models.config import T5Config
 from fiat_jax.typing import Array
 
-ACTIVATIONS = {"gelu_new": partial(jax.nn.gelu, approximate=True), "relu": jax.nn.relu, "silu": jax.nn.silu}
+ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
+    "gelu_new": partial(jax.nn.gelu, approximate=True),
+    "relu": jax.nn.relu,
+    "silu": jax.nn.silu,
+}
 
 
 def rms_norm(x: Array, scale: Array, epsilon: float) -> Array:
@@ -128,7 +132,7 @@ class FeedForward(nn.Module):
         c = self.config
         projection = partial(Projection, c, adapter=self.adapter, train=self.train)
         inner = partial(projection, c.d_ff, ("embed", "mlp"), c.d_model**-0.5)
-        activation: Callable[[Array], Array] = ACTIVATIONS[c.activation]
+        activation = ACTIVATIONS[c.activation]
         if c.gated:
             hidden = activation(inner(name="wi_0")(x)) * inner(name="wi_1")(x)
         else:

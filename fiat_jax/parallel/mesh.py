@@ -52,7 +52,7 @@ class Mesh:
         if min(data, self.fsdp, self.tensor) < 1 or data * fixed != devices:
             raise ConfigError(
                 f"Mesh: expected data x fsdp x tensor to be the {devices} devices there are, found "
-                f"{self.data} x {self.fsdp} x {self.tensor}; set Mesh.data = -1 to take what the others leave."
+                f"{self.data} x {self.fsdp} x {self.tensor}; Mesh.data = -1 takes what the others leave."
             )
         return jax.make_mesh((data, self.fsdp, self.tensor), AXES, axis_types=(AxisType.Auto,) * len(AXES))
 

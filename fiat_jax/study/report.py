@@ -12,11 +12,16 @@ SAMPLES = 20
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 220, 56, 28
 _STYLE = """
 body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
-padding: 0 1rem } h1 { font-size: 1.5rem } h2 { font-size: 1.15rem; margin-top: 2.2rem }
-table { border-collapse: collapse } td, th { padding: .2rem .9rem .2rem 0; text-align: left;
-vertical-align: top } th { border-bottom: 1px solid #999 } td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
-svg { display: block; margin: .5rem 0 } pre { background: #f5f5f3;
-padding: .8rem; overflow-x: auto; font-size: 13px } svg text { font: 12px system-ui, sans-serif; fill: #555 }
+  padding: 0 1rem }
+h1 { font-size: 1.5rem }
+h2 { font-size: 1.15rem; margin-top: 2.2rem }
+table { border-collapse: collapse }
+td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top }
+th { border-bottom: 1px solid #999 }
+td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
+svg { display: block; margin: .5rem 0 }
+svg text { font: 12px system-ui, sans-serif; fill: #555 }
+pre { background: #f5f5f3; padding: .8rem; overflow-x: auto; font-size: 13px }
 """
 
 

@@ -93,13 +93,14 @@ def fit(
         at, tokens, arrays = pending
         metrics = {name: float(value) for name, value in jax.device_get(arrays).items()}
         _check_finite(at, metrics)
-        now = time.monotonic()
+        seconds = time.monotonic() - clock
         metrics |= {
             "learning_rate": float(learning_rate(at - 1)),
-            "tokens_per_second": tokens / (now - clock),
+            "seconds": seconds,
+            "tokens_per_second": tokens / seconds,
+            "compiles": step_fn._cache_size(),  # type: ignore[attr-defined]
         }
-        metrics["compiles"] = step_fn._cache_size()  # type: ignore[attr-defined]
-        clock, pending = now, None
+        clock, pending = clock + seconds, None
         log.step(at, metrics)
 
     with _terminations() as terminated:

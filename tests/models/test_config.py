@@ -28,6 +28,10 @@ def test_flan_is_read_as_gated_gelu_and_not_scaled():
     assert (config.num_encoder_layers, config.num_decoder_layers) == (8, 4)
 
 
+def test_a_tied_mt5_is_not_scaled():
+    assert not T5Config.from_hf({**RAW, "model_type": "mt5"}, tied=True).scale_decoder_output
+
+
 def test_what_config_json_says_of_tying_is_not_read():
     assert not T5Config.from_hf({**RAW, "tie_word_embeddings": True}, tied=False).tied
 
