@@ -98,6 +98,7 @@ def _command(command: str, words: Sequence[str]) -> None:
         known = [*parser.flags(), "--gin.NAME=VALUE"]
         raise ConfigError(f"expected a flag, found {unknown[0]!r}; {did_you_mean(unknown[0], known)}")
     _quiet(flags.verbose)
+    _keep_compiled()
     _import_modules(flags.module)
     _configure_and_run(command, flags, bindings)
 
@@ -160,6 +161,12 @@ def _quiet(verbose: bool) -> None:
     logging.getLogger("absl").setLevel(logging.ERROR)
     if not sys.warnoptions:
         warnings.simplefilter("ignore")
+
+
+def _keep_compiled() -> None:
+    """Keeps compiled programs, so that the next command of the same shapes starts at once."""
+    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fiat_jax", "xla")
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -17,6 +17,9 @@ BUCKETS = (64, 128, 192, 256, 320, 384, 448, 512, 768, 1024)
 TARGET_BUCKETS = (32, 64, 128, 256, 512)
 """The same for targets."""
 
+EVAL_BUCKETS = (128, 256, 512, 1024)
+"""The same for inputs that are only answered: what a coarser padding costs is less than one more program."""
+
 _WINDOW = 8
 
 
@@ -77,7 +80,7 @@ class EvalBatch(NamedTuple):
 
 
 def eval_batches(
-    examples: Examples, batch_size: int, buckets: tuple[int, ...] = BUCKETS
+    examples: Examples, batch_size: int, buckets: tuple[int, ...] = EVAL_BUCKETS
 ) -> Iterator[EvalBatch]:
     """All examples once, the longest first, so that little is padded and memory runs out at once or never.
 

@@ -24,7 +24,7 @@ class Task:
         languages as 'name.language.variant'.
       source: where the rows are.
       template: what the model reads and writes.
-      vocabulary: a folder or file with tokenizer.json or spiece.model, or 'byte'.
+      vocabulary: a folder, file or hub id with tokenizer.json or spiece.model, or 'byte'.
       rationales: a rationale store or JSONL file, by example id; may hold {language}. None: no fiat variant.
       languages: those to use; they stand for {language} in places, or choose rows by `language_field`.
       id_field, answer_field, language_field: names in the rows. An answer may be a list of good ones, of

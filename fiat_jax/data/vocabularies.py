@@ -109,7 +109,7 @@ def find_vocabulary(path: str) -> Path | None:
     """The file of a vocabulary; None for 'byte', which needs none.
 
     Args:
-      path: 'byte', a tokenizer.json, a sentencepiece .model, or a folder that holds one.
+      path: 'byte', a tokenizer.json, a sentencepiece .model, or a folder or hub id that holds one.
 
     Raises:
       ConfigError: there is none.
@@ -117,12 +117,21 @@ def find_vocabulary(path: str) -> Path | None:
     if path == "byte":
         return None
     place = Path(path)
+    if not place.exists() and path.count("/") <= 1 and not place.suffix:
+        place = _hub_folder(path)
     for file in [place / name for name in FILES] if place.is_dir() else [place]:
         if file.is_file() and file.suffix in (".json", ".model"):
             return file
     raise ConfigError(
         f"{path}: expected {' or '.join(FILES)}, a folder with one of them, or 'byte'; found none."
     )
+
+
+@functools.cache
+def _hub_folder(hub_id: str) -> Path:
+    from fiat_jax.checkpoints.huggingface import find_folder
+
+    return find_folder(hub_id)
 
 
 def load_tokens(path: str) -> Tokens:

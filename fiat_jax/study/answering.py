@@ -8,7 +8,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fiat_jax.data.batches import BUCKETS, eval_batches
+from fiat_jax.data.batches import eval_batches
 from fiat_jax.data.metrics import squad_by_language
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
@@ -39,7 +39,7 @@ def answer(
     texts = [""] * len(examples)
     totals = []
     with jax.set_mesh(network.mesh):
-        for batch, rows in eval_batches(examples, batch_size, BUCKETS):
+        for batch, rows in eval_batches(examples, batch_size):
             placed = put_batch(batch, network.mesh)
             totals.append(eval_step(model, weights, placed))
             ids = np.asarray(greedy(model, weights, placed["inputs"], task.targets_length))

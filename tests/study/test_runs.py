@@ -170,8 +170,8 @@ def test_a_bin_file_is_refused_with_the_remedy(world, capsys):
 @pytest.mark.parametrize(
     ("word", "sentence"),
     [
-        ("--gin.Tuning.step=3", "Tuning.steps"),
-        ("--gin.Tunning.steps=3", "Tuning"),
+        ("--gin.Tuning.step=3", "did you mean 'steps'"),
+        ("--gin.Tunning.steps=3", "did you mean 'Tuning'"),
         ("--gin.Tuning.steps='three'", "expected .*int"),
         ("--gin.LoRA.targets=('.*/q',)", "matches none"),
         ("--gin.Base.path=nowhere/at/all", "expected a folder"),
