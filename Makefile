@@ -15,12 +15,30 @@ VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2]
 CONSTRAINTS := constraints/py$(VERSION).txt
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check install --constraint $(CONSTRAINTS)
 
+WORLD := runs/miniature
+TASK := --gin_file $(WORLD)/miniature.gin
+TUNING := --gin.AdamW.learning_rate=3e-3 --gin.Tuning.epochs=8
+
+WORLD := runs/quickstart
+TINY := --gin.Tuning.epochs=8 --gin.AdamW.learning_rate=3e-3
+
 export JAX_PLATFORMS ?= cpu
 
 .PHONY: quickstart test test-slow test-peers lint format clean
 
 quickstart: $(VENV)/installed
-	$(BIN)/python -m fiat_jax.miniature quickstart_run
+	$(BIN)/python -m fiat_jax.miniature $(WORLD)
+	$(BIN)/fiat tasks $(TASK)
+	$(BIN)/fiat annotate $(TASK) --gin.annotate.client=@Replay() \
+	  --gin.Replay.path=$(WORLD)/data/rationales.jsonl --gin.annotate.store=$(WORLD)/rationales.sqlite
+	$(BIN)/fiat train $(TASK) --gin_file runs/finetune.gin --run_dir $(WORLD)/finetune $(TUNING)
+	$(BIN)/fiat train $(TASK) --gin_file runs/fiat.gin --run_dir $(WORLD)/fiat $(TUNING)
+	$(BIN)/fiat predict --run_dir $(WORLD)/fiat --gin.predict.input=$(WORLD)/data/new.jsonl \
+	  --gin.predict.output=$(WORLD)/answers.jsonl --gin.predict.rationales=$(WORLD)/data/rationales.jsonl
+	@cat $(WORLD)/answers.jsonl
+	$(BIN)/fiat eval --run_dir $(WORLD)/finetune
+	$(BIN)/fiat eval --run_dir $(WORLD)/fiat
+	@echo "the reports: $(WORLD)/finetune/report.html and $(WORLD)/fiat/report.html"
 
 test: lint
 	$(BIN)/python -m pytest --quiet

@@ -19,6 +19,7 @@ REQUIRES = [
     "seqio>=0.0.20,<0.0.21",
     "tensorflow>=2.21,<2.22",
     "tensorflow-datasets>=4.9.10,<4.10",
+    "importlib_resources>=7.1,<8",  # tensorflow-datasets imports it and does not say so
     "pyarrow>=26,<27",
     "sentencepiece>=0.2.3,<0.3",
     "tokenizers>=0.23,<0.24",

@@ -10,11 +10,16 @@ from dataclasses import dataclass
 LANGUAGES = {"vel": ("vlmnrsz", "aeiou"), "tok": ("tkpbdgh", "aeiou")}
 """The consonants and vowels of each language; no word belongs to two."""
 
-NAMES = tuple(
+
+def _words(text: str) -> tuple[str, ...]:
+    return tuple(text.split())
+
+
+NAMES = _words(
     "Ada Boris Cleo Dana Emil Fritz Greta Hugo Ines Jonas Kira Lars Mara Nils Olga Pavel "
-    "Quinn Rosa Sven Tilda Ugo Vera Wim Yara".split()
+    "Quinn Rosa Sven Tilda Ugo Vera Wim Yara"
 )
-PLACES = tuple("Alder Birk Corvin Dorn Elmet Falke Gorst Holm".split())
+PLACES = _words("Alder Birk Corvin Dorn Elmet Falke Gorst Holm")
 
 
 @dataclass(frozen=True)
@@ -35,26 +40,26 @@ class Relation:
 
 
 def _pairs(first: str, second: str) -> tuple[str, ...]:
-    return tuple(map(" ".join, itertools.product(first.split(), second.split())))
+    return tuple(map(" ".join, itertools.product(_words(first), _words(second))))
 
 
 RELATIONS = (
     Relation("live", "lives in", PLACES, "where"),
-    Relation("visit", "visits", PLACES, "where"),
+    Relation("visit", "visits", PLACES),
     Relation("keep", "keeps", _pairs("two three four seven nine", "goats hens cats mules bees")),
     Relation("own", "owns", _pairs("red green blue white black", "boats carts houses mills")),
     Relation("wear", "wears", _pairs("red green blue white black", "boots hats coats gloves")),
     Relation("buy", "buys", _pairs("two three four seven nine", "cakes ropes bells lamps")),
-    Relation("play", "plays", tuple("drums flute harp chess cards fiddle".split())),
-    Relation("sell", "sells", tuple("bread cheese honey cloth candles salt".split())),
-    Relation("grow", "grows", tuple("plums beans roses wheat onions apples".split())),
-    Relation("fear", "fears", tuple("wolves storms ghosts snakes heights owls".split())),
-    Relation("study", "studies", tuple("stars maps law birds rivers music".split())),
-    Relation("drink", "drinks", tuple("tea milk cider water coffee broth".split())),
-    Relation("paint", "paints", tuple("walls ships faces signs horses doors".split())),
-    Relation("carry", "carries", tuple("letters stones wood coal baskets bricks".split())),
-    Relation("build", "builds", tuple("towers bridges clocks kites barns fences".split())),
-    Relation("cook", "cooks", tuple("soup fish rice lentils eggs noodles".split())),
+    Relation("play", "plays", _words("drums flute harp chess cards fiddle")),
+    Relation("sell", "sells", _words("bread cheese honey cloth candles salt")),
+    Relation("grow", "grows", _words("plums beans roses wheat onions apples")),
+    Relation("fear", "fears", _words("wolves storms ghosts snakes heights owls")),
+    Relation("study", "studies", _words("stars maps law birds rivers music")),
+    Relation("drink", "drinks", _words("tea milk cider water coffee broth")),
+    Relation("paint", "paints", _words("walls ships faces signs horses doors")),
+    Relation("carry", "carries", _words("letters stones wood coal baskets bricks")),
+    Relation("build", "builds", _words("towers bridges clocks kites barns fences")),
+    Relation("cook", "cooks", _words("soup fish rice lentils eggs noodles")),
 )
 
 

@@ -1,7 +1,5 @@
-"""The tiny T5 of the miniature world: a word-level vocabulary, random weights, and their pretraining."""
+"""The tiny T5 of the miniature world: a vocabulary of words, random weights, and their pretraining."""
 
-import contextlib
-import re
 from collections.abc import Iterable
 from pathlib import Path
 from typing import Any
@@ -9,27 +7,25 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
+from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
 
-from fiat_jax.adapters import LoRA
-from fiat_jax.checkpoints import Base, CheckpointStore
+from fiat_jax.checkpoints import Base
 from fiat_jax.checkpoints.huggingface_export import write
 from fiat_jax.data.sources import Jsonl
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Template
 from fiat_jax.models import T5, T5Config
+from fiat_jax.study.evaluation import best_weights
 from fiat_jax.study.experiment import Experiment, assemble
-from fiat_jax.study.tuning import Tuning, restore_learned, tune
+from fiat_jax.study.tuning import Tuning, tune
 from fiat_jax.training import AdamW
-from fiat_jax.typing import Params
 
-SIZES = {"d_model": 64, "d_kv": 16, "d_ff": 128, "num_heads": 4, "num_encoder_layers": 2, "num_decoder_layers": 2}
+LENGTH = 64
+"""Tokens of an input at most: one shape for all that is compiled."""
 
 
 def write_vocabulary(folder: Path, texts: Iterable[str]) -> int:
     """Writes a tokenizer.json of all words and marks in some texts; returns how many ids it has."""
-    from tokenizers import AddedToken, Tokenizer, decoders, models, pre_tokenizers
-
     split = pre_tokenizers.Sequence([pre_tokenizers.Metaspace(), pre_tokenizers.Punctuation("isolated")])
     words = {piece for text in texts for piece, _ in split.pre_tokenize_str(text)}
     special = ["<pad>", "</s>", "<unk>"]
@@ -42,38 +38,49 @@ def write_vocabulary(folder: Path, texts: Iterable[str]) -> int:
     return len(ids)
 
 
-def random_weights(config: T5Config, seed: int = 0) -> Params:
-    """Weights to start from: T5's, but for two things that make copying quick to learn.
+def make_model(folder: Path, size: int) -> None:
+    """Writes the T5 with random weights, for a vocabulary of some size.
 
-    Positions weigh enough to be told apart from the first step, and the head is a scaled embedding.
+    They are T5's, but for two things that make copying quick to learn: positions weigh enough to be told
+    apart from the first step, and the head is the embedding, scaled.
     """
+    config = T5Config(
+        vocab_size=size,
+        d_model=64,
+        d_kv=16,
+        d_ff=128,
+        num_heads=4,
+        num_encoder_layers=2,
+        num_decoder_layers=2,
+        dropout=0.0,
+        dtype="float32",
+    )
     tokens = jnp.ones((1, 1), jnp.int32)
-    params: Any = nn.unbox(T5(config).init(jax.random.key(seed), tokens, tokens)["params"])
+    params: Any = nn.unbox(T5(config).init(jax.random.key(0), tokens, tokens)["params"])
     for stack in ("encoder", "decoder"):
         params[stack]["relative_bias"]["embedding"] *= 16.0
     params["lm_head"]["kernel"] = params["shared"]["embedding"].T * config.d_model**-0.5
-    return jax.tree.map(np.asarray, params)
+    write(folder, config, params)
 
 
-def pretrain(folder: Path, examples: Path, tuning: Tuning) -> None:
-    """Teaches the T5 in a folder to copy what is marked, by full fine-tuning, and writes it back.
+def pretrain(folder: Path, examples: Path, run_dir: Path, steps: int) -> None:
+    """Teaches the T5 of a folder to copy what is marked in a text, by full fine-tuning, and writes it back.
 
     Args:
-      folder: with config.json, model.safetensors and tokenizer.json.
+      folder: config.json, model.safetensors and tokenizer.json.
       examples: JSON lines with 'text' and 'answer'.
-      tuning: how long and how fast.
+      run_dir: the run folder of this.
+      steps: updates.
     """
     task = Task(
         name="copying",
         source=Jsonl(train=str(examples)),
-        template=Template(input="{text}", cut="text"),
+        template=Template(input="{text}", instruction="", rationale="{rationale} {input}", cut="text"),
         vocabulary=str(folder),
-        inputs_length=64,
+        inputs_length=LENGTH,
     )
     experiment = Experiment(task, Base(str(folder), dtype="float32"), variant="plain", adapter=None)
-    run_dir = folder / "pretraining"
     run_dir.mkdir(parents=True, exist_ok=True)
-    tune(run_dir, experiment, tuning)
-    network = assemble(experiment, tuning.seed)
-    store = CheckpointStore(run_dir / "checkpoints")
-    ...
+    tune(run_dir, experiment, Tuning(AdamW(learning_rate=3e-3), steps=steps, save_every=0))
+    weights, _ = best_weights(run_dir, assemble(experiment, seed=0))
+    write(folder, experiment.base.load()[0], jax.device_get(weights["params"]))
