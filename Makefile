@@ -19,18 +19,15 @@ WORLD := runs/miniature
 TASK := --gin_file $(WORLD)/miniature.gin
 TUNING := --gin.AdamW.learning_rate=3e-3 --gin.Tuning.epochs=8
 
-WORLD := runs/quickstart
-TINY := --gin.Tuning.epochs=8 --gin.AdamW.learning_rate=3e-3
-
 export JAX_PLATFORMS ?= cpu
 
 .PHONY: quickstart test test-slow test-peers lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/python -m fiat_jax.miniature $(WORLD)
-	$(BIN)/fiat tasks $(TASK)
-	$(BIN)/fiat annotate $(TASK) --gin.annotate.client=@Replay() \
+	$(BIN)/fiat annotate $(TASK) --gin.annotate.client='@Replay()' \
 	  --gin.Replay.path=$(WORLD)/data/rationales.jsonl --gin.annotate.store=$(WORLD)/rationales.sqlite
+	$(BIN)/fiat tasks $(TASK)
 	$(BIN)/fiat train $(TASK) --gin_file runs/finetune.gin --run_dir $(WORLD)/finetune $(TUNING)
 	$(BIN)/fiat train $(TASK) --gin_file runs/fiat.gin --run_dir $(WORLD)/fiat $(TUNING)
 	$(BIN)/fiat predict --run_dir $(WORLD)/fiat --gin.predict.input=$(WORLD)/data/new.jsonl \

@@ -1,10 +1,12 @@
 """`fiat tasks`: what a configuration's task holds, and what the model reads of it."""
 
 import textwrap
+from pathlib import Path
 
 from fiat_jax.data.rendering import render
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
+from fiat_jax.records import fill
 
 _INDENT = "    "
 
@@ -22,7 +24,11 @@ def tasks(task: Task, split: str | None = None, example: int = 0, width: int = 1
     _print_table(_names(task))
     print()
     _print_table(_counts(task))
+    absent = _absent_rationales(task)
     for variant in task.variants():
+        if variant == "fiat" and absent:
+            print(f"\n{task.seqio_name(variant)}  no rationales yet: `fiat annotate` writes {absent[0]}")
+            continue
         examples = list(render(task, variant, split))
         if not 0 <= example < len(examples):
             raise ConfigError(
@@ -40,6 +46,12 @@ def tasks(task: Task, split: str | None = None, example: int = 0, width: int = 1
             hanging = f"{_INDENT}{label:<8}"
             lines = textwrap.wrap(text, width, initial_indent=hanging, subsequent_indent=" " * len(hanging))
             print("\n".join(lines) or hanging)
+
+
+def _absent_rationales(task: Task) -> list[str]:
+    """The rationale files that are not there yet."""
+    paths = {fill(task.rationales or "", {"language": language}) for language in task.languages or ("",)}
+    return sorted(path for path in paths if path and not Path(path).exists())
 
 
 def _names(task: Task) -> list[list[str]]:

@@ -37,6 +37,14 @@ def test_it_shows_names_counts_and_what_the_model_reads(task, capsys):
     assert "of 512 tokens, 0 unknown; 0 of 4 examples cut" in out
 
 
+def test_before_annotation_the_other_variants_are_shown(task, tmp_path, capsys):
+    (tmp_path / "rationales.jsonl").unlink()
+    tasks(task)
+    out = capsys.readouterr().out
+    assert "books.instruction  train example" in out
+    assert "books.fiat  no rationales yet: `fiat annotate` writes" in out
+
+
 def test_an_example_that_is_not_there_is_an_error(task):
     with pytest.raises(ConfigError, match="expected a position below 2 in split validation, found 5"):
         tasks(task, split="validation", example=5)
