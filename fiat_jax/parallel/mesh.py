@@ -48,7 +48,7 @@ class Mesh:
         """
         devices = jax.device_count()
         fixed = self.fsdp * self.tensor
-        data = devices // fixed if self.data == -1 else self.data
+        data = devices // max(fixed, 1) if self.data == -1 else self.data
         if min(data, self.fsdp, self.tensor) < 1 or data * fixed != devices:
             raise ConfigError(
                 f"Mesh: expected data x fsdp x tensor to be the {devices} devices there are, found "
