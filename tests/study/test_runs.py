@@ -122,6 +122,15 @@ def test_full_fine_tuning_is_the_same_command_without_an_adapter(world):
     assert losses[-1] < losses[0]
 
 
+def test_bfloat16_dropout_remat_and_adafactor_learn_together(world):
+    words = ["--gin.Base.dtype=bfloat16", "--gin.Base.remat=full", "--gin.LoRA.dropout=0.1"]
+    optimizer = ["--gin.Tuning.optimizer=@Adafactor()", "--gin.Adafactor.learning_rate=1e-2"]
+    assert train("run", *words, *optimizer) == 0
+    losses = [row["loss"] for row in metrics("run", "train")]
+    assert np.mean(losses[-3:]) < np.mean(losses[:3])
+    assert all(row["compiles"] == 1 for row in metrics("run", "train"))
+
+
 def test_a_non_finite_loss_stops_the_run_with_4_and_names_the_step(world, capsys):
     assert train("run", "--gin.AdamW.learning_rate=1e30", "--gin.AdamW.clip_norm=0.0") == 4
     said = capsys.readouterr().err.splitlines()[-1]
