@@ -32,12 +32,6 @@ class NonFiniteError(FiatError):
     exit_code = 4
 
 
-class BudgetError(FiatError):
-    """A budget was reached; the same command with a larger one goes on from here."""
-
-    exit_code = 5
-
-
 class InterruptedRun(FiatError):
     """The run was asked to stop, has saved what it had, and resumes when started again."""
 

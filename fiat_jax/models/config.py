@@ -1,7 +1,7 @@
 """One frozen description of a T5: its shape, its variant, and how it is computed."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Literal, get_args
 
 from fiat_jax.errors import ConfigError
@@ -77,10 +77,6 @@ class T5Config:
     def d_attention(self) -> int:
         """Width of all heads together."""
         return self.num_heads * self.d_kv
-
-    def replace(self, **changes: Any) -> "T5Config":
-        """A copy with some fields changed."""
-        return replace(self, **changes)
 
     @classmethod
     def from_hf(cls, raw: Mapping[str, Any], *, tied: bool, **settings: Any) -> "T5Config":

@@ -136,7 +136,6 @@ def test_wrong_usage_is_one_line_and_exit_code_2(fiat, words, sentence):
         (errors.ConfigError("a\nb"), 2),
         (errors.DataError("a\nb"), 3),
         (errors.NonFiniteError("a\nb"), 4),
-        (errors.BudgetError("a\nb"), 5),
         (errors.InterruptedRun("a\nb"), 75),
     ],
 )

@@ -1,5 +1,6 @@
 """The network against itself computed in other ways; tests/golden holds it to transformers."""
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -30,7 +31,7 @@ def logits_of(config, variables, inputs, targets):
 def test_bfloat16_stays_near_transformers_float32(golden):
     config, variables, expected = golden
     targets = expected["targets"]
-    logits = logits_of(config.replace(dtype="bfloat16"), variables, expected["inputs"], targets)
+    logits = logits_of(replace(config, dtype="bfloat16"), variables, expected["inputs"], targets)
     counted = targets != config.pad_id
     sampled = np.asarray(logits)[..., :: logits.shape[-1] // expected["logits"].shape[-1]]
     error = np.abs(sampled - expected["logits"])[counted].max() / np.abs(expected["logits"][counted]).max()
@@ -71,7 +72,7 @@ def test_remat_changes_no_gradient(golden, remat):
         return jax.jit(jax.grad(lambda v: T5(config).apply(v, inputs, targets).mean()))(variables)
 
     same = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-6)
-    jax.tree.map(same, gradient(config), gradient(config.replace(remat=remat)))
+    jax.tree.map(same, gradient(config), gradient(replace(config, remat=remat)))
 
 
 def test_a_row_of_padding_is_done_before_it_starts(golden):
@@ -85,7 +86,7 @@ def test_a_row_of_padding_is_done_before_it_starts(golden):
 def test_dropout_needs_training(golden):
     config, variables, expected = golden
     inputs, targets = expected["inputs"][:, :16], expected["targets"][:, :4]
-    model = T5(config.replace(dropout=0.5), train=True)
+    model = T5(replace(config, dropout=0.5), train=True)
 
     @jax.jit
     def draw(seed):
