@@ -38,11 +38,11 @@ def variables():
     return {**fresh, "adapter": jax.tree.map(lambda x: x + 0.1, fresh["adapter"])}
 
 
-def run(variables, learned, steps=3, **state):
+def run(variables, learned, steps=3, tx=None, **state):
     adapter = LoRA(rank=4) if learned == "adapter" else None
     model = T5(CONFIG, adapter, train=True)
     base = {"params": variables["params"]} if adapter else {}
-    tx = AdamW(learning_rate=1e-2).build(10)
+    tx = tx or AdamW(learning_rate=1e-2).build(10)
     state = create_state(model, tx, {learned: variables[learned]}, **state)
     step, losses = jax.jit(train_step), []
     for _ in range(steps):
@@ -67,8 +67,9 @@ def test_an_adapters_optimizer_holds_nothing_of_the_base(variables):
 
 @pytest.mark.parametrize("parts", [2, 4])
 def test_accumulated_parts_weigh_as_one_batch(variables, parts):
-    whole, losses = run(variables, "adapter")
-    split, split_losses = run(variables, "adapter", accumulation=parts)
+    plain = optax.sgd(0.1)  # its updates are the gradients; Adam's magnify the rounding of those near zero
+    whole, losses = run(variables, "adapter", tx=plain)
+    split, split_losses = run(variables, "adapter", tx=plain, accumulation=parts)
     np.testing.assert_allclose(split_losses, losses, rtol=1e-5)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5), split.learned, whole.learned)
 
