@@ -7,7 +7,11 @@ import importlib
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from fiat_jax.adapters.dora import DoRA as DoRA
+    from fiat_jax.adapters.ia3 import IA3 as IA3
     from fiat_jax.adapters.lora import LoRA as LoRA
+    from fiat_jax.adapters.prefix import PrefixTuning as PrefixTuning
+    from fiat_jax.adapters.soft_prompt import SoftPrompt as SoftPrompt
     from fiat_jax.checkpoints.base import Base as Base
     from fiat_jax.data.registry import register_task as register_task
     from fiat_jax.data.sources import Jsonl as Jsonl
@@ -30,13 +34,17 @@ _PLACES = {
     "Adafactor": "training.optimizers",
     "AdamW": "training.optimizers",
     "Base": "checkpoints.base",
+    "DoRA": "adapters.dora",
     "Experiment": "study.experiment",
+    "IA3": "adapters.ia3",
     "Jsonl": "data.sources",
     "LoRA": "adapters.lora",
     "OpenAI": "reasoning.clients",
     "Parquet": "data.sources",
+    "PrefixTuning": "adapters.prefix",
     "Prompt": "reasoning.prompts",
     "Replay": "reasoning.clients",
+    "SoftPrompt": "adapters.soft_prompt",
     "T5": "models.transformer",
     "T5Config": "models.config",
     "Task": "data.tasks",

@@ -1,15 +1,43 @@
 """What is learned on top of a frozen base.
 
-An adapter is a frozen dataclass that says which projections it adapts and how. Its weights live in the
+An adapter is a frozen dataclass that says what is learned, where, and what it does. Its weights live in the
 variable collection 'adapter', beside and never inside the base's 'params':
 
     {'params': base, 'adapter': adapter}
 
-- `lora`: the low-rank update of a projection, and its merge into the base.
-- `targets`: patterns over module paths, the table of what they matched, and counts.
+There are three kinds, by what they change of the model:
+
+- `projection`: a linear layer's product. `lora` (and rsLoRA), `dora`, `ia3`; `merge` puts them into the base.
+- `prefix`: the keys and values that an attention sees.
+- `soft_prompt`: the input of the encoder.
+
+`targets` has patterns over module paths, and the table of what they matched.
 """
 
-from fiat_jax.adapters.lora import LoRA, lora_delta, lora_projection, merge
+from fiat_jax.adapters.dora import DoRA
+from fiat_jax.adapters.ia3 import IA3
+from fiat_jax.adapters.lora import LoRA
+from fiat_jax.adapters.merge import by_place, largest_change, merge, unmerge
+from fiat_jax.adapters.prefix import PrefixTuning
+from fiat_jax.adapters.projection import ProjectionAdapter, Weight
+from fiat_jax.adapters.soft_prompt import SoftPrompt
 from fiat_jax.adapters.targets import check_targets, target_table
 
-__all__ = ["LoRA", "check_targets", "lora_delta", "lora_projection", "merge", "target_table"]
+Adapter = LoRA | DoRA | IA3 | PrefixTuning | SoftPrompt
+
+__all__ = [
+    "IA3",
+    "Adapter",
+    "DoRA",
+    "LoRA",
+    "PrefixTuning",
+    "ProjectionAdapter",
+    "SoftPrompt",
+    "Weight",
+    "by_place",
+    "check_targets",
+    "largest_change",
+    "merge",
+    "target_table",
+    "unmerge",
+]

@@ -1,4 +1,4 @@
-"""The parts of a T5 block: a projection that may carry an adapter, RMSNorm, attention and feed-forward.
+"""The parts of a T5 block: projections and attentions that may carry an adapter, RMSNorm, feed-forward.
 
 Modules only declare variables and name their axes; the mathematics is in functions. Parameter axes are
 'vocab', 'embed', 'heads' (all heads together), 'mlp', 'rank', 'buckets' and, once scanned, 'layers';
@@ -6,15 +6,15 @@ activation axes are 'batch', 'length' and 'embed'. `fiat_jax.parallel` maps them
 """
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
 
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fiat_jax.adapters import LoRA
-from fiat_jax.adapters.lora import init_a, lora_delta, lora_projection
+from fiat_jax.adapters import Adapter, PrefixTuning, ProjectionAdapter, Weight
+from fiat_jax.adapters.prefix import with_prefix
 from fiat_jax.models.attention import attend
 from fiat_jax.models.config import T5Config
 from fiat_jax.typing import Array
@@ -44,35 +44,28 @@ class RMSNorm(nn.Module):
         return rms_norm(x, self.param("scale", init, x.shape[-1:]), self.config.norm_epsilon)
 
 
-class LowRank(nn.Module):
-    """The weights of one LoRA update, in the collection 'adapter'."""
-
-    adapter: LoRA
-    axes: tuple[str, str]
+class Learned(nn.Module):
+    """What an adapter learns in one place, in the collection 'adapter'."""
 
     @nn.compact
-    def __call__(self, inputs: int, features: int) -> tuple[Array, Array]:
-        """A [inputs, R] and B [R, features]."""
+    def __call__(self, weights: Mapping[str, Weight]) -> dict[str, Array]:
+        """The values of the weights, float32."""
 
-        def weight(name, init, shape, axes):
-            boxed = nn.with_logical_partitioning(init, axes)
-            return self.variable(
-                "adapter", name, lambda: boxed(self.make_rng("adapter"), shape, jnp.float32)
-            ).value
+        def value(name: str, weight: Weight) -> Array:
+            init = nn.with_logical_partitioning(weight.init, weight.axes)
+            return self.variable("adapter", name, lambda: init(self.make_rng("adapter"), weight.shape)).value
 
-        a = weight("a", init_a, (inputs, self.adapter.rank), (self.axes[0], "rank"))
-        b = weight("b", nn.initializers.zeros, (self.adapter.rank, features), ("rank", self.axes[1]))
-        return a, b
+        return {name: value(name, weight) for name, weight in weights.items()}
 
 
 class Projection(nn.Module):
-    """A linear layer without bias, [..., in] to [..., features]; with an adapter if a pattern asks for it."""
+    """A linear layer without bias, [..., in] to [..., features], as an adapter of such layers changes it."""
 
     config: T5Config
     features: int
     axes: tuple[str, str]
     init_scale: float
-    adapter: LoRA | None = None
+    adapter: Adapter | None = None
     train: bool = False
     out_dtype: jnp.dtype | None = None
 
@@ -80,22 +73,20 @@ class Projection(nn.Module):
     def __call__(self, x: Array) -> Array:
         init = nn.with_logical_partitioning(nn.initializers.normal(self.init_scale), self.axes)
         kernel = self.param("kernel", init, (x.shape[-1], self.features), jnp.float32).astype(x.dtype)
-        adapter = self.adapter
-        if adapter is None or not adapter.adapts("/".join(self.path)):
+        adapter, path = self.adapter, "/".join(self.path)
+        if not isinstance(adapter, ProjectionAdapter) or not adapter.adapts(path):
             return jnp.matmul(x, kernel, preferred_element_type=self.out_dtype)
-        a, b = LowRank(adapter, self.axes, name="lora")(x.shape[-1], self.features)
-        dropped = self.train and adapter.dropout > 0.0
-        if x.dtype == jnp.float32 and not dropped:
-            return lora_projection(x, kernel, a, b, adapter.scale)
-        y = jnp.matmul(x, kernel, preferred_element_type=self.out_dtype)
-        return y + lora_delta(nn.Dropout(adapter.dropout, deterministic=not dropped)(x), a, b, adapter.scale)
+        weights = Learned(name=adapter.name)(adapter.weights(path, kernel, self.axes))
+        rate = adapter.dropout_rate() if self.train else 0.0
+        dropped = nn.Dropout(rate, deterministic=False)(x) if rate else None
+        return adapter.project(path, x, kernel, weights, dropped, self.out_dtype)
 
 
 class Attention(nn.Module):
     """Multi-head attention whose keys and values may come from a cache."""
 
     config: T5Config
-    adapter: LoRA | None = None
+    adapter: Adapter | None = None
     train: bool = False
 
     def setup(self) -> None:
@@ -106,6 +97,8 @@ class Attention(nn.Module):
         self.key = projection(c.d_attention, inner, wide)
         self.value = projection(c.d_attention, inner, wide)
         self.out = projection(c.d_model, inner[::-1], c.d_attention**-0.5)
+        if isinstance(self.adapter, PrefixTuning) and self.adapter.adapts("/".join(self.path)):
+            self.prefix = Learned()
 
     def keys_values(self, x: Array) -> tuple[Array, Array]:
         """Keys and values [B, K, N, H] of the states [B, K, D] that may be attended to."""
@@ -113,6 +106,9 @@ class Attention(nn.Module):
 
     def __call__(self, x: Array, key: Array, value: Array, bias: Array | None, mask: Array | None) -> Array:
         """Attends from x [B, Q, D]; see `attend` for the other arguments."""
+        if isinstance(self.adapter, PrefixTuning) and self.adapter.adapts("/".join(self.path)):
+            prefix = self.prefix(self.adapter.weights(self.config.d_attention))
+            key, value, bias, mask = with_prefix(prefix, key, value, bias, mask)
         y = attend(self._heads(self.query(x)), key, value, bias, mask)
         return self.out(y.reshape(*y.shape[:2], self.config.d_attention))
 
@@ -124,7 +120,7 @@ class FeedForward(nn.Module):
     """The feed-forward layer, gated (Shazeer 2020) or plain; the last product accumulates in float32."""
 
     config: T5Config
-    adapter: LoRA | None = None
+    adapter: Adapter | None = None
     train: bool = False
 
     @nn.compact

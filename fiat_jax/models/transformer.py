@@ -12,11 +12,12 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 
-from fiat_jax.adapters import LoRA
+from fiat_jax.adapters import Adapter, SoftPrompt
+from fiat_jax.adapters.soft_prompt import prepend
 from fiat_jax.models.attention import position_bias
 from fiat_jax.models.cache import Cache, KeysValues, write
 from fiat_jax.models.config import T5Config
-from fiat_jax.models.layers import Attention, FeedForward, RMSNorm
+from fiat_jax.models.layers import Attention, FeedForward, Learned, RMSNorm
 from fiat_jax.typing import Array
 
 STATES = ("batch", "length", "embed")
@@ -34,7 +35,7 @@ class Context(NamedTuple):
 
 class _Block(nn.Module):
     config: T5Config
-    adapter: LoRA | None = None
+    adapter: Adapter | None = None
     train: bool = False
 
     def part(self, kind: type[nn.Module], name: str) -> Any:
@@ -111,7 +112,7 @@ class Stack(nn.Module):
     config: T5Config
     block: type[_Block]
     num_layers: int
-    adapter: LoRA | None = None
+    adapter: Adapter | None = None
     train: bool = False
 
     def setup(self) -> None:
@@ -146,12 +147,12 @@ class T5(nn.Module):
 
     Attributes:
       config: shape, variant and computation.
-      adapter: which projections learn an update, and which; None for the bare base.
+      adapter: what is learned on the base, and where; None for the bare base.
       train: whether dropout is on; the RNG 'dropout' is then needed.
     """
 
     config: T5Config
-    adapter: LoRA | None = None
+    adapter: Adapter | None = None
     train: bool = False
 
     def setup(self) -> None:
@@ -162,6 +163,8 @@ class T5(nn.Module):
         self.decoder = Stack(c, DecoderBlock, c.num_decoder_layers, **stack)
         if not c.tied:
             self.lm_head = Head(c)
+        if isinstance(self.adapter, SoftPrompt):
+            self.soft_prompt = Learned()
 
     def __call__(self, inputs: Array, decoder_inputs: Array) -> Array:
         """Logits of every target position.
@@ -176,14 +179,20 @@ class T5(nn.Module):
         return self.decode(decoder_inputs, self.encode(inputs), self.source_mask(inputs))
 
     def source_mask(self, inputs: Array) -> Array:
-        """[B, 1, 1, S], True at the tokens that are not padding."""
-        return (inputs != self.config.pad_id)[:, None, None, :]
+        """[B, 1, 1, S], True at the tokens that are not padding; with a soft prompt, P + S for S."""
+        seen = inputs != self.config.pad_id
+        if isinstance(self.adapter, SoftPrompt):
+            seen = jnp.pad(seen, ((0, 0), (self.adapter.length, 0)), constant_values=True)
+        return seen[:, None, None, :]
 
     def encode(self, inputs: Array) -> Array:
-        """Encoder states [B, S, D] of token ids [B, S]."""
-        length = inputs.shape[1]
+        """Encoder states [B, S, D] of token ids [B, S]; with a soft prompt, P + S for S."""
+        x = self.shared(inputs)
+        if isinstance(self.adapter, SoftPrompt):
+            x = prepend(self.soft_prompt(self.adapter.weights(self.shared.embedding))["prompt"], x)
+        length = x.shape[1]
         bias = self.encoder.relative_bias(jnp.arange(length), length)
-        return self.encoder(self.shared(inputs), Context(bias, self.source_mask(inputs)))[0]
+        return self.encoder(x, Context(bias, self.source_mask(inputs)))[0]
 
     def decode(self, decoder_inputs: Array, encoded: Array, source_mask: Array) -> Array:
         """Logits [B, T, V] of all target positions at once."""

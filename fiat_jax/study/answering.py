@@ -27,7 +27,7 @@ def answer(
 
     Args:
       network: the model and its mesh.
-      weights: for the model without adapter, as `Network.merged` gives them.
+      weights: for `network.answering`, as `Network.merged` gives them.
       examples: tokenised inputs.
       task: its vocabulary and the most tokens of an answer.
       batch_size: rows at a time; changes no answer.
@@ -35,7 +35,7 @@ def answer(
     Returns:
       Answers in the order of the examples; mean loss (nats a target token) and accuracy of target tokens.
     """
-    model, tokens = network.bare, task.tokens()
+    model, tokens = network.answering, task.tokens()
     texts = [""] * len(examples)
     totals = []
     with jax.set_mesh(network.mesh):

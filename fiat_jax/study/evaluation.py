@@ -67,7 +67,7 @@ def evaluate_run(run_dir: Path, experiment: Experiment, split: str, batch_size: 
 
 
 def best_weights(run_dir: Path, network: Network) -> tuple[Variables, int]:
-    """The best checkpoint's weights, merged for `network.bare`, and its step.
+    """The best checkpoint's weights, for `network.answering`, and its step.
 
     Raises:
       ConfigError: there is none.

@@ -10,7 +10,16 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from fiat_jax.adapters import LoRA, check_targets, merge, target_table
+from fiat_jax.adapters import (
+    Adapter,
+    LoRA,
+    ProjectionAdapter,
+    SoftPrompt,
+    by_place,
+    check_targets,
+    merge,
+    target_table,
+)
 from fiat_jax.checkpoints import Base
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
@@ -36,7 +45,7 @@ class Experiment:
     task: Task
     base: Base
     variant: Variant = "fiat"
-    adapter: LoRA | None = field(default_factory=LoRA)
+    adapter: Adapter | None = field(default_factory=LoRA)
     mesh: Mesh = field(default_factory=Mesh)
 
 
@@ -59,16 +68,17 @@ class Network:
     placement: Any
 
     @property
-    def bare(self) -> T5:
-        """The model without an adapter, for merged weights."""
-        return self.model.clone(adapter=None)
+    def answering(self) -> T5:
+        """The model that answers: without its adapter where that can be merged."""
+        merges = isinstance(self.model.adapter, ProjectionAdapter)
+        return self.model.clone(adapter=None) if merges else self.model
 
     def merged(self, learned: Variables) -> Variables:
-        """Weights for `bare`: the adapter merged into its kernels."""
-        if self.model.adapter is None:
-            return learned
-        scale = self.model.adapter.scale
-        merging = jax.jit(partial(merge, scale=scale), out_shardings=_placements(self.base["params"]))
+        """Weights for `answering`."""
+        adapter = self.model.adapter
+        if not isinstance(adapter, ProjectionAdapter):
+            return {**self.base, **learned}
+        merging = jax.jit(partial(merge, adapter=adapter), out_shardings=_placements(self.base["params"]))
         return {"params": merging(self.base["params"], learned["adapter"])}
 
     def summary(self) -> str:
@@ -76,9 +86,10 @@ class Network:
         trainable, frozen = _count(self.learned), _count(self.base)
         if self.model.adapter is None:
             return f"full fine-tuning: {trainable:,} trainable parameters"
-        kernels = flatten_dict(self.base["params"], sep="/")
-        adapted = {p.removesuffix("/lora/a") for p in flatten_dict(self.learned["adapter"], sep="/")}
-        shapes = {p: kernels[f"{p}/kernel"].shape for p in adapted if f"{p}/kernel" in kernels}
+        shapes = {
+            place: {name: array.shape for name, array in arrays.items()}
+            for place, arrays in by_place(self.learned["adapter"], self.model.adapter.name)
+        }
         return target_table(shapes, trainable, frozen)
 
 
@@ -102,7 +113,7 @@ def assemble(experiment: Experiment, seed: int) -> Network:
             f"embedding of {experiment.base.path} has, found {size}; use the model's own."
         )
     if adapter is not None:
-        check_targets(adapter.targets, _projections(params))
+        check_targets(adapter.patterns(), adapter.places(_projections(params)))
     model = T5(config, adapter)
     key = jax.random.key(seed)
     placement = shardings(jax.eval_shape(partial(_init, model), key), mesh)
@@ -112,8 +123,26 @@ def assemble(experiment: Experiment, seed: int) -> Network:
         return Network(model, mesh, {}, learned, placement)
     base = {"params": jax.device_put(_frozen(params, config), placement["params"])}
     placement = {"adapter": placement["adapter"]}
-    start = jax.jit(lambda key: {"adapter": nn.unbox(_init(model, key)["adapter"])}, out_shardings=placement)
-    return Network(model, mesh, base, start(key), placement)
+    start = jax.jit(partial(_start, model), out_shardings=placement)
+    return Network(model, mesh, base, _labelled(start(key, base), base, model, experiment.task), placement)
+
+
+def _start(model: T5, key: Array, base: Variables) -> Variables:
+    """What an adapter learns, at its start on a base."""
+    tokens = jnp.ones((1, 1), jnp.int32)
+    _, started = model.apply(base, tokens, tokens, rngs={"adapter": key}, mutable="adapter")
+    return {"adapter": nn.unbox(started["adapter"])}
+
+
+def _labelled(learned: Variables, base: Variables, model: T5, task: Task) -> Variables:
+    """The start of a soft prompt with the embeddings of its label texts, where it asks for them."""
+    adapter = model.adapter
+    if not isinstance(adapter, SoftPrompt) or not adapter.labels:
+        return learned
+    ids = [task.tokens().encode(label) for label in adapter.labels]
+    prompt, embedding = learned["adapter"][adapter.name]["prompt"], base["params"]["shared"]["embedding"]
+    started = jax.device_put(adapter.with_labels(prompt, embedding, ids), prompt.sharding)
+    return {"adapter": {adapter.name: {"prompt": started}}}
 
 
 def _init(model: T5, key: Array) -> Variables:

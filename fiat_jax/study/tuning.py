@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from fiat_jax.adapters import LoRA
 from fiat_jax.checkpoints import CheckpointStore, abstract_like, write_adapter
 from fiat_jax.data.batches import TrainBatches
 from fiat_jax.data.pipeline import Examples, load_examples
@@ -109,7 +110,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
             _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None)
         best = store.best()
         assert best is not None
-        if experiment.adapter is not None:
+        if isinstance(experiment.adapter, LoRA):
             learned = restore_learned(store, best, network)["adapter"]
             config = network.model.config
             write_adapter(run_dir / "adapter", experiment.adapter, learned, config, experiment.base.path)

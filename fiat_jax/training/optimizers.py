@@ -1,8 +1,9 @@
 """Optimizers as frozen settings; each builds its optax transformation once the number of steps is known."""
 
 from dataclasses import dataclass
-from typing import Literal
+from typing import Any, Literal
 
+import jax
 import optax
 
 from fiat_jax.errors import ConfigError
@@ -17,19 +18,23 @@ class Schedule:
       warmup: share of the steps over which the rate rises linearly from zero.
       decay: how it falls to zero by the last step, or that it stays.
       clip_norm: global norm to which gradients are clipped; 0 for no clipping.
+      lora_b_ratio: learning rate of LoRA's B over that of all else. 1 is plain LoRA; LoRA+ (Hayou et al.
+        2024) takes 16, with a lower `learning_rate`.
     """
 
     learning_rate: float = 1e-3
     warmup: float = 0.06
     decay: Literal["linear", "cosine", "constant"] = "linear"
     clip_norm: float = 1.0
+    lora_b_ratio: float = 1.0
 
     def __post_init__(self) -> None:
         name = type(self).__name__
         if not 0.0 <= self.warmup < 1.0:
             raise ConfigError(f"{name}.warmup: expected a share of the steps in [0, 1), found {self.warmup}.")
-        if self.learning_rate <= 0.0:
-            raise ConfigError(f"{name}.learning_rate: expected more than 0, found {self.learning_rate}.")
+        for field in ("learning_rate", "lora_b_ratio"):
+            if getattr(self, field) <= 0.0:
+                raise ConfigError(f"{name}.{field}: expected more than 0, found {getattr(self, field)}.")
 
     def schedule(self, steps: int) -> optax.Schedule:
         """Learning rate by step."""
@@ -46,10 +51,18 @@ class Schedule:
         rising = optax.linear_schedule(self.learning_rate / warmup, self.learning_rate, max(warmup - 1, 1))
         return optax.join_schedules([rising, falling], [warmup])
 
-    def _clipped(self, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
-        return (
-            optax.chain(optax.clip_by_global_norm(self.clip_norm), optimizer) if self.clip_norm else optimizer
-        )
+    def _around(self, optimizer: optax.GradientTransformation) -> optax.GradientTransformation:
+        """Clips before an optimizer, and multiplies the updates of LoRA's B after it."""
+        before = [optax.clip_by_global_norm(self.clip_norm)] if self.clip_norm else []
+        after = [optax.masked(optax.scale(self.lora_b_ratio), _is_lora_b)] if self.lora_b_ratio != 1.0 else []
+        return optax.chain(*before, optimizer, *after) if before or after else optimizer
+
+
+def _is_lora_b(tree: Any) -> Any:
+    def last_two(path: tuple[Any, ...]) -> list[str]:
+        return [key.key for key in path[-2:]]
+
+    return jax.tree_util.tree_map_with_path(lambda path, _: last_two(path) == ["lora", "b"], tree)
 
 
 @dataclass(frozen=True)
@@ -63,7 +76,7 @@ class AdamW(Schedule):
 
     def build(self, steps: int) -> optax.GradientTransformation:
         """The optax transformation for a run of `steps` steps."""
-        return self._clipped(
+        return self._around(
             optax.adamw(self.schedule(steps), self.b1, self.b2, self.epsilon, weight_decay=self.weight_decay)
         )
 
@@ -82,7 +95,7 @@ class Adafactor(Schedule):
 
     def build(self, steps: int) -> optax.GradientTransformation:
         """The optax transformation for a run of `steps` steps."""
-        return self._clipped(
+        return self._around(
             optax.adafactor(
                 self.schedule(steps),
                 multiply_by_parameter_scale=self.scale_by_parameter,

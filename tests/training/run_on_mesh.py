@@ -1,4 +1,5 @@
-"""Three steps of a small model on a mesh of fake devices; writes what was learned. Run by test_step.py."""
+"""Three steps of a small model and each kind of adapter on a mesh of fake devices; writes what was learned.
+Run by test_step.py."""
 
 import sys
 
@@ -8,16 +9,30 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from fiat_jax.adapters import LoRA
+from fiat_jax.adapters import IA3, Adapter, DoRA, PrefixTuning, SoftPrompt
 from fiat_jax.models import T5, T5Config
 from fiat_jax.parallel import Mesh, put_batch, shardings
 from fiat_jax.training import AdamW, create_state, jit_step, state_shardings
 
+KINDS = {
+    "dora": DoRA(rank=4),
+    "ia3": IA3(),
+    "prefix": PrefixTuning(length=3),
+    "prompt": SoftPrompt(length=3),
+}
+
 
 def main(axes: str, out: str) -> None:
-    mesh = Mesh(*map(int, axes.split(","))).build()
-    config = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1)
-    model, key = T5(config, LoRA(rank=4), train=True), jax.random.key(0)
+    mesh, learned = Mesh(*map(int, axes.split(","))).build(), {}
+    for kind, adapter in KINDS.items():
+        learned |= {f"{kind}/{name}": value for name, value in tune(mesh, adapter).items()}
+    np.savez(out, **learned)
+
+
+def tune(mesh: jax.sharding.Mesh, adapter: Adapter) -> dict[str, np.ndarray]:
+    """What three steps have learned, their losses, and how often the step was compiled."""
+    config = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1, remat="full")
+    model, key = T5(config, adapter, train=True), jax.random.key(0)
     tokens = jnp.ones((1, 1), jnp.int32)
 
     def init(key):
@@ -40,7 +55,7 @@ def main(axes: str, out: str) -> None:
             losses.append(float(metrics["loss"]))
         assert jax.tree.all(jax.tree.map(lambda x, s: x.sharding == s, state.learned, wanted.learned))
     learned = {name: np.asarray(x) for name, x in flatten_dict(state.learned, sep="/").items()}
-    np.savez(out, losses=losses, compiles=step._cache_size(), **learned)
+    return learned | {"losses": np.array(losses), "compiles": np.array(step._cache_size())}
 
 
 if __name__ == "__main__":

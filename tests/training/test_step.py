@@ -123,6 +123,6 @@ def test_eight_devices_compute_what_one_does_and_compile_once(tmp_path):
         subprocess.run([sys.executable, str(script), mesh, str(out)], env=environment, check=True)
         results.append(dict(np.load(out)))
     one, eight = results
-    assert eight["compiles"] == 1
+    assert {int(count) for name, count in eight.items() if name.endswith("compiles")} == {1}
     for name in one:
         np.testing.assert_allclose(eight[name], one[name], rtol=2e-4, atol=2e-5, err_msg=name)
