@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fiat_jax.checkpoints import huggingface
-from fiat_jax.models.config import Dtype, Remat, T5Config
-from fiat_jax.typing import Params
+from fiat_jax.checkpoints.huggingface import Pretrained
+from fiat_jax.models.config import Dtype, Remat
 
 
 @dataclass(frozen=True)
@@ -24,13 +24,13 @@ class Base:
     remat: Remat = "none"
     dropout: float | None = None
 
-    def load(self) -> tuple[T5Config, Params]:
-        """The config and the weights, as numpy arrays in float32.
+    def open(self) -> Pretrained:
+        """The config and the weights, these not read yet.
 
         Raises:
-          ConfigError, DataError: as `huggingface.load`.
+          ConfigError, DataError: as `huggingface.open_model`.
         """
         settings: dict[str, Any] = {"dtype": self.dtype, "remat": self.remat}
         if self.dropout is not None:
             settings["dropout"] = self.dropout
-        return huggingface.load(self.path, **settings)
+        return huggingface.open_model(self.path, **settings)

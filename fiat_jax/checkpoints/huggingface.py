@@ -1,20 +1,19 @@
 """T5 weights from a Hugging Face folder or hub id: config.json read raw, safetensors only, no torch.
 
-The files are checked against the config before an array is allocated. Our layers are stacked: each
-array is allocated once and filled slice by slice, with one tensor of theirs in memory at a time.
+The files are checked against the config before an array is allocated.
 """
 
 import json
 import re
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-from flax.traverse_util import unflatten_dict
-
-from fiat_jax.checkpoints.names import Row, rows
-from fiat_jax.checkpoints.tensors import Tensor, open_folder, same_values
+from fiat_jax.checkpoints.fingerprint import fingerprint
+from fiat_jax.checkpoints.loading import read_params
+from fiat_jax.checkpoints.names import rows
+from fiat_jax.checkpoints.tensors import Tensor, open_folder, same_values, some
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.models.config import T5Config
 from fiat_jax.typing import Params
@@ -28,15 +27,39 @@ _COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
 _UNREAD = "decoder.block.0.layer.1.EncDecAttention.relative_attention_bias.weight"
 
 
-def load(source: str | Path, **settings: Any) -> tuple[T5Config, Params]:
-    """Loads a T5 or mT5.
+@dataclass(frozen=True)
+class Pretrained:
+    """A T5 in a folder: its headers are read and agree with its config, its values are not read yet.
+
+    Attributes:
+      config: what config.json and the settings say.
+      tensors: the weights by their names, with one embedding, and without a head that is the embedding.
+    """
+
+    config: T5Config
+    tensors: Mapping[str, Tensor]
+
+    def params(self, shardings: Any = None, *, learned: bool = False) -> Params:
+        """The base: nested dicts of arrays, layers stacked on the leading axis.
+
+        Args:
+          shardings: where each array goes, as a tree of the same form; None gives numpy arrays.
+          learned: whether the base is learned, and all of it float32. A frozen one has its matrices in
+            `config.dtype`; its norms and biases by position are float32 either way.
+        """
+        return read_params(self.config, self.tensors, learned, shardings)
+
+    def fingerprint(self) -> str:
+        """See `fingerprint`."""
+        return fingerprint(self.tensors)
+
+
+def open_model(source: str | Path, **settings: Any) -> Pretrained:
+    """Opens a T5 or mT5.
 
     Args:
       source: a folder with config.json and safetensors, or a hub id such as 'google/flan-t5-small'.
       **settings: fields of the config to set over what config.json says, such as dtype, remat and dropout.
-
-    Returns:
-      The config, and the base: nested dicts of float32 numpy arrays, layers stacked on the leading axis.
 
     Raises:
       ConfigError: no such folder or hub id, or a model that is not supported.
@@ -45,12 +68,17 @@ def load(source: str | Path, **settings: Any) -> tuple[T5Config, Params]:
     folder = find_folder(source)
     config, tensors = _open(folder, settings)
     _check(config, tensors, folder)
-    flat = {row.path: _read(row, config, tensors) for row in rows(config)}
-    return config, unflatten_dict(flat, sep="/")
+    return Pretrained(config, tensors)
+
+
+def load(source: str | Path, **settings: Any) -> tuple[T5Config, Params]:
+    """The config and, as float32 numpy arrays, the base of `open_model`. Arguments and errors as there."""
+    pretrained = open_model(source, **settings)
+    return pretrained.config, pretrained.params(learned=True)
 
 
 def load_config(source: str | Path, **settings: Any) -> T5Config:
-    """The config that `load` would return, without reading the weights. Arguments and errors as there."""
+    """The config of `open_model`, without a check of the weights. Arguments and errors as there."""
     return _open(find_folder(source), settings)[0]
 
 
@@ -65,7 +93,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
         raw = json.loads(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise ConfigError(f"{path}: expected a Hugging Face model's config, but {error.strerror}.") from None
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ConfigError(f"{path}: expected one JSON object, found broken JSON ({error}).") from None
     if not isinstance(raw, dict):
         raise ConfigError(f"{path}: expected one JSON object, found {type(raw).__name__}.")
@@ -162,17 +190,8 @@ def _check(config: T5Config, tensors: Mapping[str, Tensor], folder: Path) -> Non
         "of another shape": shapes,
     }
     if any(problems.values()):
-        listed = "; ".join(f"{kind}: {', '.join(names)}" for kind, names in problems.items() if names)
+        listed = "; ".join(f"{kind}: {some(names)}" for kind, names in problems.items() if names)
         raise DataError(
             f"{folder}: expected the weights that config.json describes, found tensors {listed}; "
             "take both files from the same model."
         )
-
-
-def _read(row: Row, config: T5Config, tensors: Mapping[str, Tensor]) -> np.ndarray:
-    array = np.empty(row.shape(config), np.float32)
-    slots = array[None] if row.layers(config) is None else array
-    for slot, name in zip(slots, row.names(config), strict=True):
-        read = tensors[name].read
-        slot[...] = read().T if row.transposed else read()
-    return array

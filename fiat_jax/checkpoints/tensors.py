@@ -1,7 +1,12 @@
-"""The safetensors files of a Hugging Face folder, opened but not read; no torch, nothing unpickled."""
+"""The safetensors files of a Hugging Face folder, opened but not read; no torch, nothing unpickled.
+
+Such files are foreign. The safetensors library refuses a header that is no JSON of its form, shapes that
+overflow or disagree with their bytes, and bytes that are shared, missing or left over. Refused here, before
+and after it: headers that cost memory, names given twice, and tensors that no T5 has.
+"""
 
 import json
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,6 +18,7 @@ import safetensors
 from fiat_jax.errors import DataError
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
+_HEADER_BYTES = 2**20  # ten times the header of the largest T5; parsed it takes some fifteen times as much
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _CONVERT = (
     "import glob, torch, safetensors.torch as s; "
@@ -38,13 +44,10 @@ class Tensor:
         """The dtype in the file, by safetensors' name."""
         return self.file.get_slice(self.name).get_dtype()
 
-    def read(self) -> np.ndarray:
-        """All values."""
-        return self.file.get_tensor(self.name)
-
-    def rows(self, start: int, stop: int) -> np.ndarray:
-        """The values of some rows; `stop` may lie beyond the last."""
-        return self.file.get_slice(self.name)[start : min(stop, self.shape[0])]
+    def read(self, *index: range) -> np.ndarray:
+        """All values, or those of a part: a range of some first axes."""
+        slices = tuple(slice(part.start, part.stop) for part in index or (range(self.shape[0]),))
+        return self.file.get_slice(self.name)[slices]
 
 
 def open_folder(folder: Path) -> dict[str, Tensor]:
@@ -60,10 +63,14 @@ def open_folder(folder: Path) -> dict[str, Tensor]:
         tensors = _open_shards(folder / _INDEX)
     else:
         raise DataError(_no_safetensors(folder))
-    foreign = [f"{name} ({tensor.dtype})" for name, tensor in tensors.items() if tensor.dtype not in _FLOATS]
+    foreign = [
+        f"{name} ({tensor.dtype} {list(tensor.shape[:4])})"
+        for name, tensor in tensors.items()
+        if tensor.dtype not in _FLOATS or not 0 < len(tensor.shape) < 3 or 0 in tensor.shape
+    ]
     if foreign:
         raise DataError(
-            f"{folder}: expected weights in {', '.join(_FLOATS)}, found {', '.join(foreign)}; "
+            f"{folder}: expected matrices and vectors in {', '.join(_FLOATS)}, found {some(foreign)}; "
             "take the model as it was before it was quantised."
         )
     return tensors
@@ -71,10 +78,17 @@ def open_folder(folder: Path) -> dict[str, Tensor]:
 
 def same_values(one: Tensor, other: Tensor, chunk: int = 4096) -> bool:
     """Whether two tensors are equal, reading some rows of each at a time."""
-    if not one.shape or one.shape != other.shape:
+    if one.shape != other.shape:
         return False
-    starts = range(0, one.shape[0], chunk)
-    return all(np.array_equal(one.rows(i, i + chunk), other.rows(i, i + chunk)) for i in starts)
+    rows = range(one.shape[0])
+    parts = (rows[start : start + chunk] for start in range(0, len(rows), chunk))
+    return all(np.array_equal(one.read(part), other.read(part)) for part in parts)
+
+
+def some(names: Sequence[str], most: int = 20) -> str:
+    """Names in a sentence, without all that a hostile file may list."""
+    more = f" and {len(names) - most} more" if len(names) > most else ""
+    return ", ".join(names[:most]) + more
 
 
 def _open_shards(path: Path) -> dict[str, Tensor]:
@@ -82,16 +96,17 @@ def _open_shards(path: Path) -> dict[str, Tensor]:
     shards = {shard: _open(path.parent / shard) for shard in sorted(set(index.values()))}
     absent = [f"{name} in {shard}" for name, shard in index.items() if name not in shards[shard]]
     if absent:
-        raise DataError(f"{path}: expected tensors that its files do not hold: {', '.join(absent)}.")
+        raise DataError(f"{path}: expected tensors that its files do not hold: {some(absent)}.")
     return {name: shards[shard][name] for name, shard in index.items()}
 
 
 def _read_index(path: Path) -> Mapping[str, str]:
     try:
-        index = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
+        text = path.read_text(encoding="utf-8")
+        index = json.loads(text, object_pairs_hook=_without_repeats)["weight_map"]
         if index and all(Path(shard).name == shard for shard in index.values()):
             return index
-    except (ValueError, KeyError, TypeError, AttributeError):
+    except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
         pass
     raise DataError(
         f"{path}: expected a 'weight_map' from tensor names to files beside it; download it again."
@@ -100,10 +115,36 @@ def _read_index(path: Path) -> Mapping[str, str]:
 
 def _open(path: Path) -> dict[str, Tensor]:
     try:
+        _check_length(path)
         file = safetensors.safe_open(path, framework="numpy")
+        _check_names(path)
         return {name: Tensor(file, name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-    except (OSError, safetensors.SafetensorError) as error:
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
         raise DataError(f"{path}: expected a safetensors file, but {error}; download it again.") from None
+
+
+def _check_length(path: Path) -> None:
+    """Refuses a header that would take much memory, and what is no file and might be waited for."""
+    if path.exists() and not path.is_file():
+        raise ValueError("it is no file")
+    with path.open("rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > _HEADER_BYTES:
+        raise ValueError(f"it announces a header of {length} bytes, and no T5's has over {_HEADER_BYTES}")
+
+
+def _check_names(path: Path) -> None:
+    """Refuses a tensor that a header, which is sound but for that, describes twice."""
+    with path.open("rb") as file:
+        header = file.read(int.from_bytes(file.read(8), "little"))
+    json.loads(header.decode(), object_pairs_hook=_without_repeats)
+
+
+def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("it gives a name twice")
+    return found
 
 
 def _no_safetensors(folder: Path) -> str:

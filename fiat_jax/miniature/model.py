@@ -83,4 +83,4 @@ def pretrain(folder: Path, examples: Path, run_dir: Path, steps: int) -> None:
     run_dir.mkdir(parents=True, exist_ok=True)
     tune(run_dir, experiment, Tuning(AdamW(learning_rate=3e-3), steps=steps, save_every=0))
     weights, _ = best_weights(run_dir, assemble(experiment, seed=0))
-    write(folder, experiment.base.load()[0], jax.device_get(weights["params"]))
+    write(folder, experiment.base.open().config, jax.device_get(weights["params"]))

@@ -7,7 +7,6 @@ from typing import Any
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
-import numpy as np
 from flax.traverse_util import flatten_dict
 
 from fiat_jax.adapters import (
@@ -24,9 +23,9 @@ from fiat_jax.checkpoints import Base
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
 from fiat_jax.errors import ConfigError
-from fiat_jax.models import T5, T5Config
+from fiat_jax.models import T5
 from fiat_jax.parallel import Mesh, shardings
-from fiat_jax.typing import Array, Params, Variables
+from fiat_jax.typing import Array, Variables
 
 
 @dataclass(frozen=True)
@@ -102,26 +101,25 @@ def assemble(experiment: Experiment, seed: int) -> Network:
 
     Raises:
       ConfigError: a target pattern that matches nothing, or a vocabulary larger than the embedding.
-      ConfigError, DataError: as `Base.load`.
+      ConfigError, DataError: as `Base.open`.
     """
     mesh, adapter = experiment.mesh.build(), experiment.adapter
-    config, params = experiment.base.load()
+    pretrained = experiment.base.open()
+    config = pretrained.config
     size = experiment.task.tokens().size
     if size > config.vocab_size:
         raise ConfigError(
             f"{experiment.task.vocabulary}: expected a vocabulary of at most {config.vocab_size} ids, as the "
             f"embedding of {experiment.base.path} has, found {size}; use the model's own."
         )
-    if adapter is not None:
-        check_targets(adapter.patterns(), adapter.places(_projections(params)))
     model = T5(config, adapter)
     key = jax.random.key(seed)
     placement = shardings(jax.eval_shape(partial(_init, model), key), mesh)
+    if adapter is not None:
+        check_targets(adapter.patterns(), adapter.places(_projections(placement["params"])))
+    base = {"params": pretrained.params(placement["params"], learned=adapter is None)}
     if adapter is None:
-        placement = {"params": placement["params"]}
-        learned = {"params": jax.device_put(params, placement["params"])}
-        return Network(model, mesh, {}, learned, placement)
-    base = {"params": jax.device_put(_frozen(params, config), placement["params"])}
+        return Network(model, mesh, {}, base, {"params": placement["params"]})
     placement = {"adapter": placement["adapter"]}
     start = jax.jit(partial(_start, model), out_shardings=placement)
     return Network(model, mesh, base, _labelled(start(key, base), base, model, experiment.task), placement)
@@ -150,20 +148,10 @@ def _init(model: T5, key: Array) -> Variables:
     return model.init({"params": key, "adapter": key}, tokens, tokens)
 
 
-def _projections(params: Params) -> list[str]:
+def _projections(params: Any) -> list[str]:
     """Module paths of the linear layers inside the blocks."""
     paths = flatten_dict(params, sep="/")
     return [p.removesuffix("/kernel") for p in paths if "/layers/" in p and p.endswith("/kernel")]
-
-
-def _frozen(params: Params, config: T5Config) -> Params:
-    """Matrices in the dtype they are multiplied in; norms and biases by position stay float32."""
-
-    def cast(path: tuple[str, ...], value: np.ndarray) -> np.ndarray:
-        matrix = path[-1] == "kernel" or path[0] == "shared"
-        return value.astype(jnp.dtype(config.dtype)) if matrix else value
-
-    return jax.tree_util.tree_map_with_path(lambda keys, v: cast(tuple(k.key for k in keys), v), params)
 
 
 def _placements(tree: Any) -> Any:

@@ -20,8 +20,9 @@ GOLDEN = Path(__file__).parents[1] / "golden"
 @pytest.fixture(scope="module", params=["tiny_gated", "tiny_relu"])
 def golden(request):
     folder = GOLDEN / request.param
-    config, params = Base(str(folder), dtype="float32").load()
-    return config, {"params": jax.tree.map(jnp.asarray, params)}, dict(np.load(folder / "expected.npz"))
+    pretrained = Base(str(folder), dtype="float32").open()
+    variables = {"params": jax.tree.map(jnp.asarray, pretrained.params())}
+    return pretrained.config, variables, dict(np.load(folder / "expected.npz"))
 
 
 def logits_of(config, variables, inputs, targets):
