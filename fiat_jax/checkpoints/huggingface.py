@@ -50,7 +50,7 @@ class Pretrained:
         return read_params(self.config, self.tensors, learned, shardings)
 
     def fingerprint(self) -> str:
-        """See `fingerprint`."""
+        """Of the weights, by which an adapter knows its base; see `checkpoints.fingerprint`."""
         return fingerprint(self.tensors)
 
 

@@ -18,7 +18,7 @@ import safetensors
 from fiat_jax.errors import DataError
 
 _SINGLE, _INDEX = "model.safetensors", "model.safetensors.index.json"
-_HEADER_BYTES = 2**20  # ten times the header of the largest T5; parsed it takes some fifteen times as much
+_HEADER_BYTES = 2**20  # ten times the header of the largest T5; once parsed it takes some ten times as much
 _FLOATS = ("F64", "F32", "F16", "BF16")
 _CONVERT = (
     "import glob, torch, safetensors.torch as s; "
@@ -120,7 +120,8 @@ def _open(path: Path) -> dict[str, Tensor]:
         _check_names(path)
         return {name: Tensor(file, name) for name in file.keys()}  # noqa: SIM118  it is no mapping
     except (OSError, ValueError, safetensors.SafetensorError) as error:
-        raise DataError(f"{path}: expected a safetensors file, but {error}; download it again.") from None
+        found = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: expected a safetensors file, but {found}; download it again.") from None
 
 
 def _check_length(path: Path) -> None:

@@ -3,7 +3,6 @@ import os
 import shutil
 import subprocess
 import sys
-import weakref
 from pathlib import Path
 
 import flax.linen as nn
@@ -15,7 +14,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 from safetensors.numpy import load_file, save_file
 
-from fiat_jax.checkpoints import huggingface, tensors
+from fiat_jax.checkpoints import huggingface
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.models import T5
 
@@ -96,24 +95,6 @@ def test_weights_stored_in_another_float_are_read_as_float32(write, dtype):
     expected = weights[SHARED].astype(np.float32)
     np.testing.assert_array_equal(params["shared"]["embedding"], expected)
     assert params["shared"]["embedding"].dtype == np.float32
-
-
-def test_one_tensor_at_a_time_is_held_besides_the_arrays(monkeypatch):
-    read, alive, most = tensors.Tensor.read, weakref.WeakSet(), 0
-
-    class Values(np.ndarray):
-        __hash__ = object.__hash__
-
-    def counted(tensor):
-        nonlocal most
-        values = read(tensor).view(Values)
-        alive.add(values)
-        most = max(most, len(alive))
-        return values
-
-    monkeypatch.setattr(tensors.Tensor, "read", counted)
-    huggingface.load(GATED)
-    assert most == 1
 
 
 def test_settings_stand_over_config_json():
@@ -211,7 +192,7 @@ def test_a_folder_without_weights_is_refused(tmp_path):
 
 
 def test_quantised_weights_are_refused(write):
-    with pytest.raises(DataError, match=r"found .*wo\.weight \(I8\)"):
+    with pytest.raises(DataError, match=r"found .*wo\.weight \(I8 \[32, 36\]\)"):
         huggingface.load(write(**{WO: np.zeros((32, 36), np.int8)}))
 
 
