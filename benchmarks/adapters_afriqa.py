@@ -3,7 +3,7 @@
     python benchmarks/adapters_afriqa.py --base T5_FOLDER --data AFRIQA_FOLDER --out OUT_DIR lora dora ia3
     python benchmarks/adapters_afriqa.py --base T5_FOLDER --data AFRIQA_FOLDER --out OUT_DIR --table
 
-The budget of a kind: 300 training examples (75 a language), 100 steps of 4 examples, inputs to 256 tokens,
+The budget of a kind: 300 training examples (75 a language), 100 steps of 4 examples, inputs to 192 tokens,
 AdamW with warm-up and linear decay, float32, no dropout. The learning rate is the one of three with the
 lowest loss on 60 other examples of train, at seed 0; then two seeds are scored on 200 test examples. What is
 done is passed over, so the same line goes on after it was stopped. `--table` prints what there is as
@@ -110,7 +110,7 @@ def afriqa(base: Path, data: Path, out: Path) -> Experiment:
         vocabulary=str(base),
         rationales=f"{data}/{{language}}.rationales.jsonl",
         languages=LANGUAGES,
-        inputs_length=256,
+        inputs_length=192,
         targets_length=96,
     )
     return Experiment(task, Base(str(base), dtype="float32", dropout=0.0))
