@@ -48,9 +48,10 @@ def write(folder: Path, config: T5Config, params: Params) -> None:
 
 
 def _raw(config: T5Config) -> dict[str, Any]:
+    kind = _model_type(config)
     return {
-        "architectures": ["T5ForConditionalGeneration"],
-        "model_type": "t5",
+        "architectures": [f"{kind.upper()}ForConditionalGeneration"],
+        "model_type": kind,
         "is_encoder_decoder": True,
         "vocab_size": config.vocab_size,
         "d_model": config.d_model,
@@ -64,8 +65,15 @@ def _raw(config: T5Config) -> dict[str, Any]:
         "layer_norm_epsilon": config.norm_epsilon,
         "dropout_rate": config.dropout,
         "feed_forward_proj": _FEED_FORWARD.get((config.activation, config.gated), ""),
-        "tie_word_embeddings": config.tied,
+        "tie_word_embeddings": config.scale_decoder_output if kind == "t5" else config.tied,
         "pad_token_id": config.pad_id,
         "eos_token_id": config.eos_id,
         "decoder_start_token_id": config.decoder_start_id,
     }
+
+
+def _model_type(config: T5Config) -> str:
+    """The class of transformers that computes as the config says: only an mT5 ties and does not scale."""
+    if config.bias_in_each_layer:
+        return "umt5"
+    return "mt5" if config.tied and not config.scale_decoder_output else "t5"

@@ -59,11 +59,20 @@ def _plain(config: T5Config) -> bool:
     return not config.gated
 
 
+def _bias_shared(config: T5Config) -> bool:
+    return not config.bias_in_each_layer
+
+
+def _bias_in_each(config: T5Config) -> bool:
+    return config.bias_in_each_layer
+
+
 def _untied(config: T5Config) -> bool:
     return not config.tied
 
 
 _NORM = ("d_model",)
+_BIAS_NAME = "layer.0.SelfAttention.relative_attention_bias.weight"
 _BIAS = ("relative_buckets", "num_heads")
 _HEADS = ("d_model", "d_attention")
 _OUT = ("d_attention", "d_model")
@@ -71,7 +80,8 @@ _WI = ("d_model", "d_ff")
 _WO = ("d_ff", "d_model")
 
 _ENCODER = (
-    Row("relative_bias/embedding", "block.0.layer.0.SelfAttention.relative_attention_bias.weight", _BIAS),
+    Row("relative_bias/embedding", f"block.0.{_BIAS_NAME}", _BIAS, _bias_shared),
+    Row("layers/relative_bias/embedding", f"block.{{layer}}.{_BIAS_NAME}", _BIAS, _bias_in_each),
     Row("layers/self_attention_norm/scale", "block.{layer}.layer.0.layer_norm.weight", _NORM),
     Row("layers/self_attention/query/kernel", "block.{layer}.layer.0.SelfAttention.q.weight", _HEADS),
     Row("layers/self_attention/key/kernel", "block.{layer}.layer.0.SelfAttention.k.weight", _HEADS),
@@ -85,7 +95,8 @@ _ENCODER = (
     Row("final_norm/scale", "final_layer_norm.weight", _NORM),
 )
 _DECODER = (
-    Row("relative_bias/embedding", "block.0.layer.0.SelfAttention.relative_attention_bias.weight", _BIAS),
+    Row("relative_bias/embedding", f"block.0.{_BIAS_NAME}", _BIAS, _bias_shared),
+    Row("layers/relative_bias/embedding", f"block.{{layer}}.{_BIAS_NAME}", _BIAS, _bias_in_each),
     Row("layers/self_attention_norm/scale", "block.{layer}.layer.0.layer_norm.weight", _NORM),
     Row("layers/self_attention/query/kernel", "block.{layer}.layer.0.SelfAttention.q.weight", _HEADS),
     Row("layers/self_attention/key/kernel", "block.{layer}.layer.0.SelfAttention.k.weight", _HEADS),

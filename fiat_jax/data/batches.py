@@ -7,7 +7,6 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from fiat_jax.data.pipeline import Examples
-from fiat_jax.data.vocabularies import PAD
 from fiat_jax.errors import ConfigError
 from fiat_jax.typing import Batch
 
@@ -105,20 +104,22 @@ def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
 
 
 def _pad(examples: Examples, rows: np.ndarray, buckets: tuple[int, ...]) -> Batch:
-    targets = _stack(examples.targets, rows, TARGET_BUCKETS)
+    targets = _stack(examples.targets, rows, TARGET_BUCKETS, examples.pad_id)
     padded = {
-        "inputs": _stack(examples.inputs, rows, buckets),
+        "inputs": _stack(examples.inputs, rows, buckets, examples.pad_id),
         "targets": targets,
-        "weights": (targets != PAD).astype(np.float32),
+        "weights": (targets != examples.pad_id).astype(np.float32),
     }
     return cast(Batch, padded)
 
 
-def _stack(every: Sequence[np.ndarray], rows: np.ndarray, buckets: tuple[int, ...]) -> np.ndarray:
+def _stack(
+    every: Sequence[np.ndarray], rows: np.ndarray, buckets: tuple[int, ...], pad_id: int
+) -> np.ndarray:
     """Some rows, padded to the bucket of the longest of them, and never beyond the longest of all."""
     longest = max(len(every[row]) for row in rows)
     width = next((bucket for bucket in buckets if bucket >= longest), longest)
-    stacked = np.full((len(rows), min(width, max(map(len, every)))), PAD, np.int32)
+    stacked = np.full((len(rows), min(width, max(map(len, every)))), pad_id, np.int32)
     for i, row in enumerate(rows):
         stacked[i, : len(every[row])] = every[row]
     return stacked

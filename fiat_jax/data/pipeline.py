@@ -48,6 +48,7 @@ class Examples:
       inputs, targets: int32 token ids [length], with the end and without padding.
       cut: whether the passage was shortened.
       unknown: how many input tokens are unknown.
+      pad_id: what fills up the rows of a batch.
     """
 
     ids: tuple[str, ...]
@@ -58,6 +59,7 @@ class Examples:
     targets: tuple[np.ndarray, ...]
     cut: tuple[bool, ...]
     unknown: tuple[int, ...]
+    pad_id: int = 0
 
     def __len__(self) -> int:
         return len(self.ids)
@@ -92,7 +94,7 @@ def load_examples(task: Task, variant: Variant, split: str, languages: tuple[str
     register(task)
     names = [task.seqio_name(variant, language) for language in languages or task.languages or ("",)]
     rows = [row for name in names for row in _tokenised(task, name, split)]
-    unk_id = task.tokens().unk_id
+    tokens = task.tokens()
     examples = Examples(
         ids=tuple(one.id for one in rendered),
         languages=tuple(one.language for one in rendered),
@@ -101,7 +103,8 @@ def load_examples(task: Task, variant: Variant, split: str, languages: tuple[str
         cut=tuple(one.cut for one in rendered),
         inputs=tuple(row["inputs"] for row in rows),
         targets=tuple(row["targets"] for row in rows),
-        unknown=tuple(int((row["inputs"] == unk_id).sum()) for row in rows),
+        unknown=tuple(int((row["inputs"] == tokens.unk_id).sum()) for row in rows),
+        pad_id=tokens.pad_id,
     )
     if [row["inputs_pretokenized"].decode() for row in rows] != list(examples.texts):
         raise DataError(f"task {task.name}, split {split}: the files changed while being read; start again.")

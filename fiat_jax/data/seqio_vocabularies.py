@@ -5,7 +5,7 @@ from typing import Any
 import numpy as np
 
 from fiat_jax.data.tensorflow import seqio, tf
-from fiat_jax.data.vocabularies import EOS, PAD, find_vocabulary, load_tokens
+from fiat_jax.data.vocabularies import find_vocabulary, load_tokens
 
 
 class JsonVocabulary(seqio.Vocabulary):
@@ -27,13 +27,13 @@ class JsonVocabulary(seqio.Vocabulary):
 
     @property
     def pad_id(self) -> int:
-        """0."""
-        return PAD
+        """The file's."""
+        return self._tokens.pad_id
 
     @property
     def eos_id(self) -> int:
-        """1."""
-        return EOS
+        """The file's."""
+        return self._tokens.eos_id
 
     @property
     def unk_id(self) -> int | None:

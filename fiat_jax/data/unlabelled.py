@@ -9,7 +9,6 @@ import numpy as np
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
-from fiat_jax.data.vocabularies import EOS
 from fiat_jax.errors import DataError
 from fiat_jax.records import numbered_jsonl, template_fields
 
@@ -59,14 +58,15 @@ def encode_inputs(
         )
         for row, rationale in zip(rows, rationales, strict=True)
     ]
-    inputs = tuple(np.array([*tokens.encode(text), EOS], np.int32) for text, _ in fitted)
+    inputs = tuple(np.array([*tokens.encode(text), tokens.eos_id], np.int32) for text, _ in fitted)
     return Examples(
         ids=tuple(row["id"] for row in rows),
         languages=tuple(row["language"] for row in rows),
         answers=((),) * len(rows),
         texts=tuple(text for text, _ in fitted),
         inputs=inputs,
-        targets=(np.array([EOS], np.int32),) * len(rows),
+        targets=(np.array([tokens.eos_id], np.int32),) * len(rows),
         cut=tuple(cut for _, cut in fitted),
         unknown=tuple(int((row == tokens.unk_id).sum()) for row in inputs),
+        pad_id=tokens.pad_id,
     )

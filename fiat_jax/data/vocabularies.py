@@ -2,27 +2,28 @@
 
 import functools
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import Protocol
 
 from fiat_jax.errors import ConfigError
-
-PAD, EOS = 0, 1
-"""Every T5's ids of the pad and the end-of-sequence token."""
 
 FILES = ("tokenizer.json", "spiece.model")
 """What a vocabulary is read from, best first."""
 
 
 class Tokens(Protocol):
-    """A vocabulary: the pad id is 0 and the end-of-sequence id 1.
+    """A vocabulary.
 
     Attributes:
+      pad_id: what fills up a row; no text has it.
+      eos_id: the end of a sequence.
       unk_id: what stands for text that it cannot write; None if it can write all.
       size: ids in all.
     """
 
+    pad_id: int
+    eos_id: int
     unk_id: int | None
     size: int
 
@@ -52,7 +53,7 @@ class JsonTokens:
             raise ConfigError(f"{path}: expected a tokenizer.json, but it does not load ({error}).") from None
         self._tokenizer.no_truncation()
         self._tokenizer.no_padding()
-        _check_ids(path, self._tokenizer.token_to_id("<pad>"), self._tokenizer.token_to_id("</s>"))
+        self.pad_id, self.eos_id = _special_ids(path, self._tokenizer.token_to_id)
         unknown = model.get("unk_token")
         self.unk_id = model.get("unk_id") if unknown is None else self._tokenizer.token_to_id(unknown)
         self.size = self._tokenizer.get_vocab_size()
@@ -63,7 +64,7 @@ class JsonTokens:
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
-        return self._tokenizer.decode(_words(ids, self.unk_id, self.size), skip_special_tokens=True)
+        return self._tokenizer.decode(_words(self, ids), skip_special_tokens=True)
 
 
 class SentencePieceTokens:
@@ -76,7 +77,7 @@ class SentencePieceTokens:
             self._processor = SentencePieceProcessor(model_file=str(path))
         except (OSError, RuntimeError) as error:
             raise ConfigError(f"{path}: expected a sentencepiece model, but {error}.") from None
-        _check_ids(path, self._processor.pad_id(), self._processor.eos_id())
+        self.pad_id, self.eos_id = _special_ids(path, self._id)
         self.unk_id: int | None = self._processor.unk_id()
         self.size = self._processor.get_piece_size()
 
@@ -86,12 +87,18 @@ class SentencePieceTokens:
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
-        return self._processor.decode(_words(ids, self.unk_id, self.size))
+        return self._processor.decode(_words(self, ids))
+
+    def _id(self, piece: str) -> int | None:
+        """A piece's id; None where the model has no such piece."""
+        number = self._processor.piece_to_id(piece)
+        return number if self._processor.id_to_piece(number) == piece else None
 
 
 class ByteTokens:
     """UTF-8 bytes, as ByT5 reads them: byte b is id b + 3."""
 
+    pad_id, eos_id = 0, 1
     unk_id: int | None = 2
     size = 259
 
@@ -101,8 +108,7 @@ class ByteTokens:
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
-        words = _words(ids, self.unk_id, self.size)
-        return bytes(word - 3 for word in words).decode("utf-8", errors="ignore")
+        return bytes(word - 3 for word in _words(self, ids)).decode("utf-8", errors="ignore")
 
 
 def find_vocabulary(path: str) -> Path | None:
@@ -152,16 +158,20 @@ def _load(file: str, changed: int) -> Tokens:
     return JsonTokens(file) if file.endswith(".json") else SentencePieceTokens(file)
 
 
-def _check_ids(path: str | Path, pad: int | None, eos: int | None) -> None:
-    if (pad, eos) != (PAD, EOS):
+def _special_ids(path: str | Path, id_of: Callable[[str], int | None]) -> tuple[int, int]:
+    """The ids of the pad and the end; MADLAD's vocabularies have no pad, and '<s>' stands for it."""
+    pad, start, end = map(id_of, ("<pad>", "<s>", "</s>"))
+    pad = start if pad is None else pad
+    if pad is None or end is None:
         raise ConfigError(
-            f"{path}: expected a T5's vocabulary, with pad id {PAD} and end id {EOS}, found {pad} and {eos}."
+            f"{path}: expected a T5's vocabulary, with a <pad> or <s> and a </s>, found {pad} and {end} as ids."
         )
+    return pad, end
 
 
-def _words(ids: Iterable[int], unk_id: int | None, size: int) -> list[int]:
+def _words(tokens: Tokens, ids: Iterable[int]) -> list[int]:
     """The ids before the end that stand for text."""
     words: Sequence[int] = list(map(int, ids))
-    if EOS in words:
-        words = words[: words.index(EOS)]
-    return [word for word in words if word not in (PAD, unk_id) and word < size]
+    if tokens.eos_id in words:
+        words = words[: words.index(tokens.eos_id)]
+    return [word for word in words if word not in (tokens.pad_id, tokens.unk_id) and word < tokens.size]

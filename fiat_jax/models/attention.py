@@ -35,20 +35,39 @@ def relative_buckets(distance: Array, *, bidirectional: bool, num_buckets: int, 
     return bucket + jnp.where(distance < exact, distance, far)
 
 
-def position_bias(table: Array, query_positions: Array, key_length: int, **buckets) -> Array:
-    """The bias of every query and key of a stack; the same for all its layers.
+def relative_distances(first: Array | int, queries: int, keys: int) -> Array:
+    """Every distance between some positions in a row and the keys, once.
 
     Args:
-      table: [num_buckets, N] learned bias.
-      query_positions: [Q] int, so that one decoding step pays for one row only.
-      key_length: K; keys stand at 0 .. K-1.
-      **buckets: as for `relative_buckets`.
+      first: position of the first query; those after it follow one by one. May be traced, so that a decoding
+        step pays for one row only.
+      queries: Q, how many there are.
+      keys: K; keys stand at 0 .. K-1.
 
     Returns:
-      [1, N, Q, K] in table's dtype.
+      int32 [Q + K], key minus query, in the order that `expand_bias` reads; one of them is not used.
     """
-    distance = jnp.arange(key_length)[None, :] - query_positions[:, None]
-    return table[relative_buckets(distance, **buckets)].transpose(2, 0, 1)[None]
+    index = jnp.arange(queries + keys)
+    return jnp.where(index < keys, index, index - (queries + keys)) - first
+
+
+def expand_bias(by_distance: Array, queries: int) -> Array:
+    """The bias of every query and key, of which each diagonal is one value.
+
+    Each row is the one above it, turned by one. Laid end to end and cut at one value less, copies of the first
+    row come to stand so, without a gather; what flows back is a sum and not a scatter.
+
+    Args:
+      by_distance: [N, Q + K] bias of the distances that `relative_distances` gives.
+      queries: Q.
+
+    Returns:
+      [1, N, Q, K].
+    """
+    heads, size = by_distance.shape
+    rows = jnp.broadcast_to(by_distance[:, None], (heads, queries, size)).reshape(heads, queries * size)
+    turned = rows[:, : queries * (size - 1)].reshape(heads, queries, size - 1)
+    return turned[None, :, :, : size - queries]
 
 
 def attend(query: Array, key: Array, value: Array, bias: Array | None, mask: Array | None) -> Array:

@@ -25,6 +25,7 @@ class T5Config:
       num_decoder_layers: decoder blocks.
       relative_buckets: buckets of the relative position bias.
       relative_max_distance: distance from which all positions share the last bucket.
+      bias_in_each_layer: whether each layer has a relative bias of its own (UMT5), or a stack one for all.
       norm_epsilon: added to the mean square in RMSNorm.
       dropout: rate on embeddings, residual branches and the inner feed-forward activation.
       activation: feed-forward non-linearity; 'gelu_new' is the tanh approximation.
@@ -47,6 +48,7 @@ class T5Config:
     num_decoder_layers: int
     relative_buckets: int = 32
     relative_max_distance: int = 128
+    bias_in_each_layer: bool = False
     norm_epsilon: float = 1e-6
     dropout: float = 0.1
     activation: Activation = "gelu_new"
@@ -83,7 +85,8 @@ class T5Config:
         """Reads the raw config.json of a Hugging Face T5.
 
         Args:
-          raw: the parsed file. Its `tie_word_embeddings` is not read: published files contradict weights.
+          raw: the parsed file. Whether its `tie_word_embeddings` ties is not read: published files contradict
+            weights; it tells a T5 that scales from one that does not.
           tied: whether the checkpoint has no head of its own, decided from its tensors.
           **settings: fields to set over what the file says, such as dtype, remat and dropout.
 
@@ -91,10 +94,10 @@ class T5Config:
           ConfigError: a model type, activation or missing field that this network does not cover.
         """
         kind = raw.get("model_type")
-        if kind not in ("t5", "mt5"):
-            raise ConfigError(f"config.json: expected model_type t5 or mt5, found {kind!r}.")
+        if kind not in ("t5", "mt5", "umt5"):
+            raise ConfigError(f"config.json: expected model_type t5, mt5 or umt5, found {kind!r}.")
         try:
-            activation, gated = _ACTIVATIONS[raw.get("feed_forward_proj", "relu")]
+            activation, gated = _ACTIVATIONS[raw.get("feed_forward_proj") or _FEED_FORWARD[kind]]
             fields = {ours: raw[theirs] for ours, theirs in _REQUIRED.items()}
         except KeyError as error:
             raise ConfigError(
@@ -103,10 +106,23 @@ class T5Config:
             ) from None
         fields["num_decoder_layers"] = raw.get("num_decoder_layers") or fields["num_encoder_layers"]
         fields |= {ours: raw[theirs] for ours, theirs in _OPTIONAL.items() if raw.get(theirs) is not None}
-        # T5 scales the decoder's output where the head is the embedding; mT5 never does.
-        scaled = tied and kind == "t5"
-        fields |= dict(activation=activation, gated=gated, tied=tied, scale_decoder_output=scaled)
+        if isinstance(fields.get("eos_id"), list):
+            raise ConfigError(f"config.json: expected one eos_token_id, found {fields['eos_id']}.")
+        fields |= dict(activation=activation, gated=gated, tied=tied, bias_in_each_layer=kind == "umt5")
+        fields["scale_decoder_output"] = _scales(kind, raw, tied)
         return cls(**(fields | settings))
+
+
+def _scales(kind: str, raw: Mapping[str, Any], tied: bool) -> bool:
+    """Whether a decoder's output is scaled, by the rule of transformers, whose flag for tying says it of a T5.
+
+    Since version 5 it writes `tie_word_embeddings` as true whatever was so, and `scale_decoder_outputs` beside
+    it for a T5 alone. It then scales every UMT5, also one that was trained with a head of its own, as the
+    published ones are; there the weights are believed.
+    """
+    if kind == "t5":
+        return raw.get("scale_decoder_outputs", raw.get("tie_word_embeddings") is not False)
+    return kind == "umt5" and tied
 
 
 _ACTIVATIONS = {
@@ -115,6 +131,7 @@ _ACTIVATIONS = {
     "gated-gelu_new": ("gelu_new", True),
     "gated-silu": ("silu", True),
 }
+_FEED_FORWARD = {"t5": "relu", "mt5": "gated-gelu", "umt5": "gated-gelu"}
 _REQUIRED = {
     "vocab_size": "vocab_size",
     "d_model": "d_model",

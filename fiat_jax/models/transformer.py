@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from fiat_jax.adapters import Adapter, SoftPrompt
 from fiat_jax.adapters.soft_prompt import prepend
-from fiat_jax.models.attention import position_bias
+from fiat_jax.models.attention import expand_bias, relative_buckets, relative_distances
 from fiat_jax.models.cache import Cache, KeysValues, write
 from fiat_jax.models.config import T5Config
 from fiat_jax.models.layers import Attention, FeedForward, Learned, RMSNorm
@@ -26,7 +26,8 @@ STATES = ("batch", "length", "embed")
 class Context(NamedTuple):
     """What every block of a stack reads besides its own states and cache."""
 
-    bias: Array  # [1, N, Q, K]
+    buckets: Array  # [Q + K] of relative positions, as `relative_distances` orders them
+    bias: Array | None  # [N, Q + K], theirs; None where each layer has a table of its own
     mask: Array | None  # over the keys of self-attention
     encoded: Array | None = None  # [B, S, D]; not needed once the cache holds its keys and values
     cross_mask: Array | None = None  # [B, 1, 1, S]
@@ -42,6 +43,15 @@ class _Block(nn.Module):
         """A layer of this block."""
         return kind(self.config, adapter=self.adapter, train=self.train, name=name)
 
+    def bias(self, x: Array, context: Context) -> Array:
+        """Self-attention's bias [1, N, Q, K] of states [B, Q, D], expanded where it is added."""
+        by_distance = context.bias
+        if by_distance is None:
+            by_distance = RelativeBias(self.config, name="relative_bias")(context.buckets)
+        # Else XLA expands it before the loop over layers, and the whole lies in memory all the while.
+        by_distance, _ = jax.lax.optimization_barrier((by_distance, jax.lax.stop_gradient(x)))
+        return expand_bias(by_distance, x.shape[1])
+
     def add(self, x: Array, branch: Array) -> Array:
         """Adds a residual branch; where the branch is float32, so is the sum before it is rounded."""
         branch = nn.Dropout(self.config.dropout, deterministic=not self.train)(branch)
@@ -55,7 +65,7 @@ class EncoderBlock(_Block):
     def __call__(self, x: Array, _, context: Context) -> tuple[Array, None]:
         attention = self.part(Attention, "self_attention")
         h = RMSNorm(self.config, name="self_attention_norm")(x)
-        x = self.add(x, attention(h, *attention.keys_values(h), context.bias, context.mask))
+        x = self.add(x, attention(h, *attention.keys_values(h), self.bias(x, context), context.mask))
         h = RMSNorm(self.config, name="mlp_norm")(x)
         return self.add(x, self.part(FeedForward, "mlp")(h)), None
 
@@ -70,7 +80,7 @@ class DecoderBlock(_Block):
         own = KeysValues(*attention.keys_values(h))
         if cache is not None and context.position is not None:
             own = write(cache.own, own, context.position)
-        x = self.add(x, attention(h, *own, context.bias, context.mask))
+        x = self.add(x, attention(h, *own, self.bias(x, context), context.mask))
 
         attention = self.part(Attention, "cross_attention")
         h = RMSNorm(self.config, name="cross_attention_norm")(x)
@@ -86,24 +96,17 @@ class DecoderBlock(_Block):
 
 
 class RelativeBias(nn.Module):
-    """The table of relative position biases that all layers of a stack share."""
+    """A table of relative position biases: one for all layers of a stack, or one in each."""
 
     config: T5Config
-    bidirectional: bool
 
     @nn.compact
-    def __call__(self, query_positions: Array, key_length: int) -> Array:
+    def __call__(self, buckets: Array) -> Array:
+        """[N, M] of buckets [M]."""
         c = self.config
         init = nn.with_logical_partitioning(nn.initializers.normal(c.d_model**-0.5), ("buckets", None))
         table = self.param("embedding", init, (c.relative_buckets, c.num_heads), jnp.float32)
-        return position_bias(
-            table,
-            query_positions,
-            key_length,
-            bidirectional=self.bidirectional,
-            num_buckets=c.relative_buckets,
-            max_distance=c.relative_max_distance,
-        )
+        return table[buckets].T
 
 
 class Stack(nn.Module):
@@ -116,7 +119,8 @@ class Stack(nn.Module):
     train: bool = False
 
     def setup(self) -> None:
-        self.relative_bias = RelativeBias(self.config, bidirectional=self.block is EncoderBlock)
+        if not self.config.bias_in_each_layer:
+            self.relative_bias = RelativeBias(self.config)
         self.layers = nn.scan(
             _remat(self.block, self.config.remat),
             variable_axes={"params": 0, "adapter": 0},
@@ -127,6 +131,16 @@ class Stack(nn.Module):
         )(self.config, adapter=self.adapter, train=self.train)
         self.final_norm = RMSNorm(self.config)
         self.dropout = nn.Dropout(self.config.dropout, deterministic=not self.train)
+
+    def positions(self, first: Array | int, queries: int, keys: int) -> tuple[Array, Array | None]:
+        """Buckets and biases of a Context; arguments as for `relative_distances`."""
+        buckets = relative_buckets(
+            relative_distances(first, queries, keys),
+            bidirectional=self.block is EncoderBlock,
+            num_buckets=self.config.relative_buckets,
+            max_distance=self.config.relative_max_distance,
+        )
+        return buckets, None if self.config.bias_in_each_layer else self.relative_bias(buckets)
 
     def __call__(self, x: Array, context: Context, cache: Cache | None = None) -> tuple[Array, Cache | None]:
         """States [B, Q, D] through all blocks, and the cache's change."""
@@ -191,17 +205,16 @@ class T5(nn.Module):
         if isinstance(self.adapter, SoftPrompt):
             x = prepend(self.soft_prompt(self.adapter.weights(self.shared.embedding))["prompt"], x)
         length = x.shape[1]
-        bias = self.encoder.relative_bias(jnp.arange(length), length)
-        return self.encoder(x, Context(bias, self.source_mask(inputs)))[0]
+        context = Context(*self.encoder.positions(0, length, length), self.source_mask(inputs))
+        return self.encoder(x, context)[0]
 
     def decode(self, decoder_inputs: Array, encoded: Array, source_mask: Array) -> Array:
         """Logits [B, T, V] of all target positions at once."""
         length = decoder_inputs.shape[1]
         positions = jnp.arange(length)
-        bias = self.decoder.relative_bias(positions, length)
         causal = (positions[:, None] >= positions[None, :])[None, None]
-        x, _ = self.decoder(self.shared(decoder_inputs), Context(bias, causal, encoded, source_mask))
-        return self._logits(x)
+        context = Context(*self.decoder.positions(0, length, length), causal, encoded, source_mask)
+        return self._logits(self.decoder(self.shared(decoder_inputs), context)[0])
 
     def decode_step(
         self, tokens: Array, cache: Cache, position: Array, source_mask: Array, encoded: Array | None = None
@@ -219,9 +232,8 @@ class T5(nn.Module):
           Logits [B, V] of the next position, and the cache with this position written.
         """
         length = cache.own.key.shape[2]
-        bias = self.decoder.relative_bias(position[None], length)
         seen = (jnp.arange(length) <= position)[None, None, None]
-        context = Context(bias, seen, encoded, source_mask, position)
+        context = Context(*self.decoder.positions(position, 1, length), seen, encoded, source_mask, position)
         x, new = self.decoder(self.shared(tokens[:, None]), context, cache)
         assert new is not None
         return self._logits(x)[:, 0], Cache(new.own, cache.cross or new.cross)

@@ -100,18 +100,13 @@ def assemble(experiment: Experiment, seed: int) -> Network:
       seed: of the adapter's random start.
 
     Raises:
-      ConfigError: a target pattern that matches nothing, or a vocabulary larger than the embedding.
+      ConfigError: a target pattern that matches nothing, or a vocabulary that is not the model's.
       ConfigError, DataError: as `Base.open`.
     """
     mesh, adapter = experiment.mesh.build(), experiment.adapter
     pretrained = experiment.base.open()
     config = pretrained.config
-    size = experiment.task.tokens().size
-    if size > config.vocab_size:
-        raise ConfigError(
-            f"{experiment.task.vocabulary}: expected a vocabulary of at most {config.vocab_size} ids, as the "
-            f"embedding of {experiment.base.path} has, found {size}; use the model's own."
-        )
+    _check_vocabulary(experiment, config)
     model = T5(config, adapter)
     key = jax.random.key(seed)
     placement = shardings(jax.eval_shape(partial(_init, model), key), mesh)
@@ -141,6 +136,21 @@ def _labelled(learned: Variables, base: Variables, model: T5, task: Task) -> Var
     prompt, embedding = learned["adapter"][adapter.name]["prompt"], base["params"]["shared"]["embedding"]
     started = jax.device_put(adapter.with_labels(prompt, embedding, ids), prompt.sharding)
     return {"adapter": {adapter.name: {"prompt": started}}}
+
+
+def _check_vocabulary(experiment: Experiment, config: T5Config) -> None:
+    tokens = experiment.task.tokens()
+    whose = f"{experiment.task.vocabulary}: expected the vocabulary of {experiment.base.path}, with"
+    if tokens.size > config.vocab_size:
+        raise ConfigError(
+            f"{whose} at most {config.vocab_size} ids, as its embedding has, found {tokens.size}; "
+            "use the model's own."
+        )
+    if (tokens.pad_id, tokens.eos_id) != (config.pad_id, config.eos_id):
+        raise ConfigError(
+            f"{whose} pad id {config.pad_id} and end id {config.eos_id}, found {tokens.pad_id} and "
+            f"{tokens.eos_id}; use the model's own."
+        )
 
 
 def _init(model: T5, key: Array) -> Variables:

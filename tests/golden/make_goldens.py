@@ -1,7 +1,7 @@
 """Writes the golden files of this folder from the reference implementation, transformers on torch.
 
     pip install -e '.[peers]'
-    python tests/golden/make_goldens.py                                        # tiny_gated/ and tiny_relu/
+    python tests/golden/make_goldens.py                                        # the folders tiny_*/
     python tests/golden/make_goldens.py --real T5_FOLDER --afriqa DATA_FOLDER  # real_t5.npz too
 
 T5_FOLDER is a Hugging Face folder of the small real T5, DATA_FOLDER holds {bem,hau,ibo,zul}.test.jsonl.
@@ -18,7 +18,7 @@ import numpy as np
 import torch
 from safetensors.numpy import save_file
 from tokenizers import Tokenizer
-from transformers import T5Config, T5ForConditionalGeneration
+from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
 
 HERE = Path(__file__).parent
 MAX_NEW_TOKENS = 32
@@ -43,11 +43,17 @@ TINY = dict(
     eos_token_id=1,
     decoder_start_token_id=0,
 )
+SMALLER = dict(vocab_size=64, d_model=16, d_ff=20, num_heads=2)
 VARIANTS = {
     "tiny_gated": dict(feed_forward_proj="gated-gelu", tie_word_embeddings=False),
     "tiny_relu": dict(feed_forward_proj="relu", tie_word_embeddings=True),
+    "tiny_silu": SMALLER
+    | dict(feed_forward_proj="gated-silu", tie_word_embeddings=False, pad_token_id=1, eos_token_id=2),
+    "tiny_mt5": SMALLER | dict(model_type="mt5", feed_forward_proj="gated-gelu", tie_word_embeddings=True),
+    "tiny_umt5": SMALLER | dict(model_type="umt5", feed_forward_proj="gated-gelu", tie_word_embeddings=False),
 }
-SEEDS = {"tiny_gated": 0, "tiny_relu": 20}  # whose greedy answers differ, and end or not
+SEEDS = dict(tiny_gated=0, tiny_relu=20, tiny_silu=3, tiny_mt5=2, tiny_umt5=0)
+"""Seeds whose greedy answers differ, and end or not."""
 INPUT_LENGTHS, TARGET_LENGTHS = (200, 133, 5), (140, 7, 1)  # past the last relative distance of 128
 
 # Written for this file: question, title, context, answer.
@@ -121,15 +127,18 @@ def write_tiny(folder: Path, config: dict, seed: int) -> None:
     save_file(random_weights(config, seed), folder / "model.safetensors", metadata={"format": "pt"})
     model = load(folder)
     tied = model.lm_head.weight.data_ptr() == model.shared.weight.data_ptr()
-    assert tied == config["tie_word_embeddings"] == model.config.scale_decoder_outputs
-    random = np.random.default_rng(seed)
+    assert tied == config["tie_word_embeddings"]
+    if config["model_type"] == "t5":
+        assert tied == model.config.scale_decoder_outputs
+    random, end = np.random.default_rng(seed), config["eos_token_id"]
     inputs, targets = (
-        pad([[*random.integers(2, config["vocab_size"], n - 1), 1] for n in lengths])
+        pad([[*random.integers(end + 1, config["vocab_size"], n - 1), end] for n in lengths], model)
         for lengths in (INPUT_LENGTHS, TARGET_LENGTHS)
     )
     greedy = generate(model, inputs)
-    assert (greedy == 1).any() and (greedy[:, -1] > 1).any(), "choose another seed"
-    values = run(model, inputs, targets, every_state=1, every_logit=4)
+    assert (greedy == end).any() and (greedy[:, -1] > end).any(), "choose another seed"
+    every_state, every_logit = (4, 8) if SMALLER.items() <= config.items() else (1, 4)
+    values = run(model, inputs, targets, every_state, every_logit)
     np.savez_compressed(folder / "expected.npz", inputs=inputs, targets=targets, greedy=greedy, **values)
 
 
@@ -137,7 +146,9 @@ def random_weights(config: dict, seed: int) -> dict[str, np.ndarray]:
     """transformers' own initial values, and values unlike 1 or 0 where it starts with those."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
-    state = T5ForConditionalGeneration(T5Config(**config)).state_dict()
+    options = {name: value for name, value in config.items() if name != "model_type"}
+    empty = AutoModelForSeq2SeqLM.from_config(AutoConfig.for_model(config["model_type"], **options))
+    state = empty.state_dict()
     weights = {name: value.numpy().copy() for name, value in state.items() if "embed_tokens" not in name}
     for name, value in weights.items():
         if "norm" in name:
@@ -153,8 +164,8 @@ def random_weights(config: dict, seed: int) -> dict[str, np.ndarray]:
 def write_real(folder: Path, afriqa: Path) -> None:
     """A sample of the states and logits of the real model, its losses, and its greedy answers."""
     model, tokenizer = load(folder), Tokenizer.from_file(str(folder / "tokenizer.json"))
-    inputs = pad([tokenizer.encode(render(*fields[:3])).ids for fields in SENTENCES])
-    targets = pad([tokenizer.encode(fields[3]).ids for fields in SENTENCES])
+    inputs = pad([tokenizer.encode(render(*fields[:3])).ids for fields in SENTENCES], model)
+    targets = pad([tokenizer.encode(fields[3]).ids for fields in SENTENCES], model)
     values = run(model, inputs, targets, every_state=32, every_logit=251)
     questions = [
         [json.loads(line) for line in (afriqa / f"{language}.test.jsonl").open(encoding="utf-8")]
@@ -162,7 +173,7 @@ def write_real(folder: Path, afriqa: Path) -> None:
     ]
     rows = islice(chain.from_iterable(zip(*questions, strict=True)), 50)
     encoded = (tokenizer.encode(render(row["question"], row["title"], row["context"])).ids for row in rows)
-    greedy_inputs = pad([[*ids[:-1][:399], 1] for ids in encoded])
+    greedy_inputs = pad([[*ids[:-1][:399], 1] for ids in encoded], model)
     greedy = np.concatenate([generate(model, batch) for batch in np.split(greedy_inputs, 5)])
     np.savez_compressed(
         HERE / "real_t5.npz",
@@ -178,12 +189,19 @@ def render(question: str, title: str, context: str) -> str:
     return f"question: {question} title: {title} context: {context}"
 
 
-def load(folder: Path) -> T5ForConditionalGeneration:
-    return T5ForConditionalGeneration.from_pretrained(folder, dtype=torch.float32).eval()
+def load(folder: Path) -> PreTrainedModel:
+    model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32).eval()
+    if (
+        model.config.model_type == "umt5"
+    ):  # transformers 5 overwrites what config.json says, and scales for it
+        model.config.tie_word_embeddings = json.loads((folder / "config.json").read_text())[
+            "tie_word_embeddings"
+        ]
+    return model
 
 
-def pad(rows: list[list[int]]) -> np.ndarray:
-    padded = np.zeros((len(rows), max(map(len, rows))), np.int32)
+def pad(rows: list[list[int]], model: PreTrainedModel) -> np.ndarray:
+    padded = np.full((len(rows), max(map(len, rows))), model.config.pad_token_id, np.int32)
     for slot, row in zip(padded, rows, strict=True):
         slot[: len(row)] = row
     return padded
@@ -191,7 +209,7 @@ def pad(rows: list[list[int]]) -> np.ndarray:
 
 @torch.no_grad()
 def run(
-    model: T5ForConditionalGeneration,
+    model: PreTrainedModel,
     inputs: np.ndarray,
     targets: np.ndarray,
     every_state: int,
@@ -199,8 +217,9 @@ def run(
 ) -> dict[str, np.ndarray]:
     """Losses, and every so many of the features of the encoder's states and of the logits."""
     ids, labels = torch.tensor(inputs).long(), torch.tensor(targets).long()
-    labels[labels == 0] = -100
-    out = model(input_ids=ids, attention_mask=(ids != 0).long(), labels=labels)
+    padding = model.config.pad_token_id
+    labels[labels == padding] = -100
+    out = model(input_ids=ids, attention_mask=(ids != padding).long(), labels=labels)
     losses = torch.nn.functional.cross_entropy(out.logits.transpose(1, 2), labels, reduction="none")
     return {
         "states": out.encoder_last_hidden_state[:, :, ::every_state].numpy(),
@@ -211,13 +230,15 @@ def run(
 
 
 @torch.no_grad()
-def generate(model: T5ForConditionalGeneration, inputs: np.ndarray) -> np.ndarray:
+def generate(model: PreTrainedModel, inputs: np.ndarray) -> np.ndarray:
     """Greedy answers [B, MAX_NEW_TOKENS], without the decoder's start, padded after the end token."""
-    ids = torch.tensor(inputs).long()
+    ids, padding = torch.tensor(inputs).long(), model.config.pad_token_id
+    mask = (ids != padding).long()
     out = model.generate(
-        ids, attention_mask=(ids != 0).long(), do_sample=False, num_beams=1, max_new_tokens=MAX_NEW_TOKENS
+        ids, attention_mask=mask, do_sample=False, num_beams=1, max_new_tokens=MAX_NEW_TOKENS
     )[:, 1:].numpy()
-    return np.pad(out, ((0, 0), (0, MAX_NEW_TOKENS - out.shape[1]))).astype(np.int32)
+    after = ((0, 0), (0, MAX_NEW_TOKENS - out.shape[1]))
+    return np.pad(out, after, constant_values=padding).astype(np.int32)
 
 
 if __name__ == "__main__":

@@ -18,16 +18,12 @@ from fiat_jax.training.losses import cross_entropy, shift_right
 
 HERE = Path(__file__).parent
 REAL = os.environ.get("FIAT_REAL_T5")
-FOLDERS = {
-    "tiny_gated": (HERE / "tiny_gated", HERE / "tiny_gated/expected.npz"),
-    "tiny_relu": (HERE / "tiny_relu", HERE / "tiny_relu/expected.npz"),
-    "real": (REAL, HERE / "real_t5.npz"),
-}
+TINY = sorted(folder.parent.name for folder in HERE.glob("tiny_*/config.json"))
+FOLDERS = {name: (HERE / name, HERE / name / "expected.npz") for name in TINY}
+FOLDERS["real"] = (REAL, HERE / "real_t5.npz")
 
 
-@pytest.fixture(
-    scope="module", params=["tiny_gated", "tiny_relu", pytest.param("real", marks=pytest.mark.slow)]
-)
+@pytest.fixture(scope="module", params=[*TINY, pytest.param("real", marks=pytest.mark.slow)])
 def case(request):
     folder, expected = FOLDERS[request.param]
     if folder is None:
