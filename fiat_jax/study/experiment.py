@@ -23,7 +23,7 @@ from fiat_jax.checkpoints import Base
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
 from fiat_jax.errors import ConfigError
-from fiat_jax.models import T5
+from fiat_jax.models import T5, T5Config
 from fiat_jax.parallel import Mesh, shardings
 from fiat_jax.typing import Array, Variables
 
