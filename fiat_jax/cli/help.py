@@ -2,6 +2,7 @@
 
 import ast
 import importlib.machinery
+import importlib.util
 import inspect
 import re
 import textwrap
@@ -46,18 +47,23 @@ def fields_of(place: str) -> list[Field]:
     definition = definitions[name]
     if isinstance(definition, ast.FunctionDef):
         return _of_function(definition)
-    return _of_class(definition, definitions)
+    places = {name: f"{module}:{name}" for name in definitions}
+    for node in tree.body:
+        if isinstance(node, ast.ImportFrom):
+            places |= {alias.asname or alias.name: f"{node.module}:{alias.name}" for alias in node.names}
+    return _of_class(definition, places)
 
 
 def _source(module: str) -> Path:
     """The file of a module, found without importing the packages that it lies in."""
-    folders, origin = None, None
-    for part in module.split("."):
+    package, *parts = module.split(".")
+    spec = importlib.util.find_spec(package)
+    for part in parts:
+        folders = spec.submodule_search_locations if spec else None
         spec = importlib.machinery.PathFinder.find_spec(part, folders)
-        if spec is None:
-            raise ModuleNotFoundError(module)
-        folders, origin = spec.submodule_search_locations, spec.origin
-    return Path(str(origin))
+    if spec is None:
+        raise ModuleNotFoundError(module)
+    return Path(str(spec.origin))
 
 
 def _of_function(node: ast.FunctionDef) -> list[Field]:
@@ -71,18 +77,21 @@ def _of_function(node: ast.FunctionDef) -> list[Field]:
     ]
 
 
-def _of_class(node: ast.ClassDef, definitions: dict[str, ast.FunctionDef | ast.ClassDef]) -> list[Field]:
-    """The fields of a class, after those of the classes in the same file that it extends."""
+def _of_class(node: ast.ClassDef, places: dict[str, str]) -> list[Field]:
+    """The fields of a class, after those of this package's classes that it extends."""
     fields: dict[str, Field] = {}
     for base in node.bases:
-        parent = definitions.get(_text(base))
-        if isinstance(parent, ast.ClassDef):
-            fields |= {field.name: field for field in _of_class(parent, definitions)}
+        place = places.get(_text(base), "")
+        if place.startswith("fiat_jax."):
+            fields |= {field.name: field for field in fields_of(place)}
     docs = _docs(node)
     for item in node.body:
         if isinstance(item, ast.AnnAssign) and isinstance(item.target, ast.Name):
+            if _text(item.annotation).startswith("ClassVar"):
+                continue
             name = item.target.id
-            fields[name] = Field(name, _text(item.annotation), _default(item.value), docs.get(name, ""))
+            doc = docs.get(name) or (fields[name].doc if name in fields else "")
+            fields[name] = Field(name, _text(item.annotation), _default(item.value), doc)
     return list(fields.values())
 
 

@@ -89,6 +89,15 @@ def test_every_real_command_has_help(command, capsys):
     assert f"  {command}." in capsys.readouterr().out
 
 
+def test_help_is_found_from_any_folder_and_follows_classes_to_other_files(tmp_path):
+    code = "import sys; from fiat_jax.cli import main; sys.exit(main(['train', '--help']))"
+    shown = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, cwd=tmp_path)
+    assert shown.returncode == 0, shown.stderr
+    for text in ("DoRA.targets: ", "DoRA.rank: int = 16", "LoRA.alphas: ", "PrefixTuning.length: int = 20"):
+        assert f"  {text}" in shown.stdout
+    assert "ClassVar" not in shown.stdout
+
+
 def test_a_reader_that_closes_early_is_no_failure():
     code = "import sys, time; from fiat_jax.cli import main; time.sleep(0.2); sys.exit(main(['--help']))"
     writer = subprocess.Popen([sys.executable, "-c", code], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
