@@ -71,7 +71,7 @@ class ProjectionAdapter(ABC):
 
         Args:
           path: its module path.
-          kernel: [in, out].
+          kernel: [in, out]; as it is stored, of which only the shape and `astype` may be used.
           axes: the logical axes of the kernel.
         """
 

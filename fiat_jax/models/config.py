@@ -8,6 +8,7 @@ from fiat_jax.errors import ConfigError
 
 Activation = Literal["gelu_new", "relu", "silu"]
 Dtype = Literal["bfloat16", "float32"]
+Quantise = Literal["none", "int8", "nf4"]
 Remat = Literal["none", "dots", "full"]
 
 
@@ -37,6 +38,8 @@ class T5Config:
       decoder_start_id: first decoder input.
       dtype: dtype of the matrix products. Norms, softmax, logits and loss are float32 either way.
       remat: what the backward pass computes again: nothing, all but matrix products, or every block.
+      quantise: how the kernels inside the blocks are stored, which can then not be learned: in their dtype,
+        in 'int8' with a scale an output, or in 'nf4', four bits and a scale for 64 weights.
     """
 
     vocab_size: int
@@ -60,6 +63,7 @@ class T5Config:
     decoder_start_id: int = 0
     dtype: Dtype = "bfloat16"
     remat: Remat = "none"
+    quantise: Quantise = "none"
 
     def __post_init__(self) -> None:
         if self.dtype not in get_args(Dtype):
@@ -67,10 +71,10 @@ class T5Config:
                 f"dtype: expected one of {', '.join(get_args(Dtype))}, found {self.dtype!r}; "
                 "T5's activations overflow float16, use bfloat16 instead."
             )
-        for name, choices in (("activation", get_args(Activation)), ("remat", get_args(Remat))):
-            if getattr(self, name) not in choices:
+        for name, kind in (("activation", Activation), ("remat", Remat), ("quantise", Quantise)):
+            if getattr(self, name) not in get_args(kind):
                 raise ConfigError(
-                    f"{name}: expected one of {', '.join(choices)}, found {getattr(self, name)!r}."
+                    f"{name}: expected one of {', '.join(get_args(kind))}, found {getattr(self, name)!r}."
                 )
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout: expected a rate in [0, 1), found {self.dropout}.")

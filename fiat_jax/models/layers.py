@@ -17,6 +17,7 @@ from fiat_jax.adapters import Adapter, PrefixTuning, ProjectionAdapter, Weight
 from fiat_jax.adapters.prefix import with_prefix
 from fiat_jax.models.attention import attend
 from fiat_jax.models.config import T5Config
+from fiat_jax.models.quantised import Kernel, boxed, quantise, with_kernel
 from fiat_jax.typing import Array
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -71,15 +72,22 @@ class Projection(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        init = nn.with_logical_partitioning(nn.initializers.normal(self.init_scale), self.axes)
-        kernel = self.param("kernel", init, (x.shape[-1], self.features), jnp.float32).astype(x.dtype)
-        adapter, path = self.adapter, "/".join(self.path)
+        kernel = self.param("kernel", self._start, (x.shape[-1], self.features))
+        adapter, path, out_dtype = self.adapter, "/".join(self.path), self.out_dtype
         if not isinstance(adapter, ProjectionAdapter) or not adapter.adapts(path):
-            return jnp.matmul(x, kernel, preferred_element_type=self.out_dtype)
+            return with_kernel(lambda w, x: jnp.matmul(x, w, preferred_element_type=out_dtype), kernel, x)
         weights = Learned(name=adapter.name)(adapter.weights(path, kernel, self.axes))
         rate = adapter.dropout_rate() if self.train else 0.0
         dropped = nn.Dropout(rate, deterministic=False)(x) if rate else None
-        return adapter.project(path, x, kernel, weights, dropped, self.out_dtype)
+
+        def adapted(kernel: Array, x: Array, weights: dict[str, Array], dropped: Array | None) -> Array:
+            return adapter.project(path, x, kernel, weights, dropped, out_dtype)
+
+        return with_kernel(adapted, kernel, x, weights, dropped)
+
+    def _start(self, key: Array, shape: tuple[int, int]) -> Kernel:
+        kernel = nn.initializers.normal(self.init_scale)(key, shape)
+        return boxed(quantise(kernel, self.config.quantise), self.axes)
 
 
 class Attention(nn.Module):

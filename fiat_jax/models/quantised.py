@@ -11,7 +11,7 @@ without a word, its NF4 scales are float32, and its backward pass keeps the floa
 
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any, Literal
+from typing import Any
 
 import flax
 import flax.linen as nn
@@ -20,9 +20,9 @@ import jax.numpy as jnp
 import numpy as np
 
 from fiat_jax.errors import ConfigError
-from fiat_jax.typing import Array
+from fiat_jax.models.config import Quantise
+from fiat_jax.typing import Array, Params
 
-Quantise = Literal["none", "int8", "nf4"]
 Axes = tuple[str | None, str | None]
 
 BLOCK = 64
@@ -60,8 +60,8 @@ class Int8(flax.struct.PyTreeNode):
         """How many weights there are."""
         return self.values.size
 
-    def dequantise(self, dtype: Any) -> Array:
-        """The kernels [..., in, out], computed in float32 and rounded to a dtype."""
+    def astype(self, dtype: Any) -> Array:
+        """The kernels as an array [..., in, out], computed in float32 and rounded to a dtype."""
         return (self.values.astype(jnp.float32) * self.scale[..., None, :]).astype(dtype)
 
     def boxed(self, axes: Axes) -> "Int8":
@@ -103,8 +103,8 @@ class NF4(flax.struct.PyTreeNode):
 
         return spread(self.offset) + spread(self.step) * self.levels.astype(jnp.float32)
 
-    def dequantise(self, dtype: Any) -> Array:
-        """The kernels [..., in, out], computed in float32 and rounded to a dtype."""
+    def astype(self, dtype: Any) -> Array:
+        """The kernels as an array [..., in, out], computed in float32 and rounded to a dtype."""
         *lead, blocks, out = self.levels.shape
         pairs = self.codes.reshape(*lead, blocks, 1, BLOCK // 2, out)
         values = _look_up(pairs >> _NIBBLES & 15) * self.scale[..., None, None, :]
@@ -120,7 +120,7 @@ class NF4(flax.struct.PyTreeNode):
 
 
 Kernel = Array | Int8 | NF4
-"""A kernel as it is stored."""
+"""Kernels as they are stored. All have a shape, a size and `astype`, which gives an array."""
 
 
 def is_quantised(x: Any) -> bool:
@@ -140,9 +140,9 @@ def quantise(kernel: Array, how: Quantise) -> Kernel:
     return _int8(kernel) if how == "int8" else _nf4(kernel)
 
 
-def dequantise(kernel: Kernel, dtype: Any) -> Array:
-    """Kernels as an array of a dtype, however they are stored."""
-    return kernel.dequantise(dtype) if isinstance(kernel, Int8 | NF4) else kernel.astype(dtype)
+def dequantised(params: Params, dtype: Any) -> Params:
+    """A base whose quantised kernels are arrays of a dtype, such as an adapter can be merged into."""
+    return jax.tree.map(lambda x: x.astype(dtype) if is_quantised(x) else x, params, is_leaf=is_quantised)
 
 
 def boxed(kernel: Kernel, axes: Axes) -> Any:
@@ -150,19 +150,19 @@ def boxed(kernel: Kernel, axes: Axes) -> Any:
     return kernel.boxed(axes) if isinstance(kernel, Int8 | NF4) else _named(kernel, axes)
 
 
-def with_kernel(function: Callable[..., Array], kernel: Kernel, dtype: Any, *args: Any) -> Array:
-    """`function(array, *args)` of the kernel as an array.
+def with_kernel(function: Callable[..., Array], kernel: Kernel, x: Array, *args: Any) -> Array:
+    """`function(kernel, x, *args)` with the kernel as an array of x's dtype.
 
-    Where the kernel is stored in fewer bits, the backward pass keeps only that and the arguments, and makes
-    the array a second time: otherwise a scan over layers would keep those of all layers at once.
+    Where it is stored in fewer bits, the backward pass keeps that and the arguments, and makes the array a
+    second time: otherwise a scan over layers would keep those of all layers at once.
     """
-    if not is_quantised(kernel):
-        return function(dequantise(kernel, dtype), *args)
 
-    def computed(kernel: Kernel, *args: Any) -> Array:
-        return function(dequantise(kernel, dtype), *args)
+    def computed(kernel: Kernel, x: Array, *args: Any) -> Array:
+        return function(kernel.astype(x.dtype), x, *args)
 
-    return jax.checkpoint(computed, prevent_cse=False)(kernel, *args)
+    if is_quantised(kernel):
+        computed = jax.checkpoint(computed, prevent_cse=False)
+    return computed(kernel, x, *args)
 
 
 def _int8(kernel: Array) -> Int8:
