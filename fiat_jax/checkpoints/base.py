@@ -5,7 +5,7 @@ from typing import Any
 
 from fiat_jax.checkpoints import huggingface
 from fiat_jax.checkpoints.huggingface import Pretrained
-from fiat_jax.models.config import Dtype, Remat
+from fiat_jax.models.config import Dtype, Quantise, Remat
 
 
 @dataclass(frozen=True)
@@ -16,12 +16,15 @@ class Base:
       path: a Hugging Face folder or hub id.
       dtype: dtype of the matrix products, 'bfloat16' or 'float32'; on a CPU float32 is usually the faster.
       remat: what the backward pass computes again to save memory: 'none', 'dots' or 'full'.
+      quantise: how the kernels inside the blocks are kept under an adapter: 'none' in the dtype, or in fewer
+        bits as 'int8' or 'nf4'.
       dropout: rate while training; None takes the one of config.json.
     """
 
     path: str
     dtype: Dtype = "bfloat16"
     remat: Remat = "none"
+    quantise: Quantise = "none"
     dropout: float | None = None
 
     def open(self) -> Pretrained:
@@ -30,7 +33,7 @@ class Base:
         Raises:
           ConfigError, DataError: as `huggingface.open_model`.
         """
-        settings: dict[str, Any] = {"dtype": self.dtype, "remat": self.remat}
+        settings: dict[str, Any] = {"dtype": self.dtype, "remat": self.remat, "quantise": self.quantise}
         if self.dropout is not None:
             settings["dropout"] = self.dropout
         return huggingface.open_model(self.path, **settings)

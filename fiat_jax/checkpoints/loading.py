@@ -3,10 +3,12 @@
 A shard of an array is allocated once and filled layer by layer, with the slice of one tensor of theirs in
 memory beside it. On a CPU the shard's memory is the array's; on an accelerator it is freed once it is there,
 before the next is read. Nothing is read that no device of this process holds, nor once for each device.
+Kernels that are quantised are read whole, as their scales need, and one layer at a time.
 """
 
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
+from functools import partial
 from typing import Any
 
 import jax
@@ -17,6 +19,7 @@ from jax.sharding import Sharding
 from fiat_jax.checkpoints.names import Row, rows
 from fiat_jax.checkpoints.tensors import Tensor
 from fiat_jax.models.config import T5Config
+from fiat_jax.models.quantised import Kernel, quantise
 from fiat_jax.typing import Params
 
 Index = tuple[range, ...]
@@ -32,14 +35,17 @@ def read_params(
     """Reads the base.
 
     Args:
-      config: of the base; its dtype is that of frozen matrices.
+      config: of the base; its dtype is that of frozen matrices, or it says how they are quantised.
       tensors: all that the config names, in the shapes it says.
       learned: whether the base is learned; then all is float32, and else norms and biases by position are.
       shardings: of each parameter, as a tree; None gives numpy arrays.
     """
     places = flatten_dict({} if shardings is None else shardings, sep="/")
-    flat = {}
+    flat: dict[str, Any] = {}
     for row in rows(config):
+        if config.quantise != "none" and not learned and "/layers/" in row.path and row.transposed:
+            flat[row.path] = _read_quantised(row, config, tensors, places.get(row.path))
+            continue
         matrix = row.transposed or row.path == "shared/embedding"
         dtype = np.dtype(config.dtype if matrix and not learned else "float32")
         flat[row.path] = _read(row, config, tensors, dtype, places.get(row.path))
@@ -74,6 +80,25 @@ def _read(
         shard = read_shard(row, config, tensors, dtype, index)
         arrays += jax.block_until_ready([jax.device_put(shard, device) for device in devices])
     return jax.make_array_from_single_device_arrays(shape, sharding, arrays)
+
+
+def _read_quantised(row: Row, config: T5Config, tensors: Mapping[str, Tensor], shardings: Any) -> Kernel:
+    """Reads the kernels of all layers; the host holds them in fewer bits, and one of them as it is."""
+    layers, *size = row.shape(config)
+    store, wide = jax.jit(partial(quantise, how=config.quantise)), np.dtype("float32")
+    form = jax.eval_shape(store, jax.ShapeDtypeStruct(tuple(size), wide))
+    stacks = jax.tree.map(lambda x: _allocate((layers, *x.shape), x.dtype), form)
+    for layer in range(layers):
+        kernel = read_shard(row, config, tensors, wide, (range(layer, layer + 1), *map(range, size)))
+        for stack, values in zip(*map(jax.tree.leaves, (stacks, store(kernel[0]))), strict=True):
+            stack[layer] = values
+    if shardings is None:
+        return stacks
+
+    def place(stack: np.ndarray, sharding: Sharding) -> jax.Array:
+        return jax.make_array_from_callback(stack.shape, sharding, stack.__getitem__)
+
+    return jax.block_until_ready(jax.tree.map(place, stacks, shardings))
 
 
 def _shards(sharding: Sharding, shape: tuple[int, ...]) -> Iterator[tuple[Index, list[jax.Device]]]:

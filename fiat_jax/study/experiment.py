@@ -26,6 +26,7 @@ from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5, T5Config
+from fiat_jax.models.quantised import is_quantised
 from fiat_jax.parallel import Mesh, shardings
 from fiat_jax.typing import Array, Variables
 
@@ -49,6 +50,13 @@ class Experiment:
     adapter: LoRA | DoRA | IA3 | PrefixTuning | SoftPrompt | None = field(default_factory=LoRA)
     mesh: Mesh = field(default_factory=Mesh)
 
+    def __post_init__(self) -> None:
+        if self.adapter is None and self.base.quantise != "none":
+            raise ConfigError(
+                f"Experiment.adapter: expected an adapter on a base in {self.base.quantise}, whose weights "
+                "cannot be learned, found None; set an adapter, or Base.quantise = 'none'."
+            )
+
 
 @dataclass(frozen=True)
 class Network:
@@ -70,14 +78,21 @@ class Network:
 
     @property
     def answering(self) -> T5:
-        """The model that answers: without its adapter where that can be merged."""
-        merges = isinstance(self.model.adapter, ProjectionAdapter)
-        return self.model.clone(adapter=None) if merges else self.model
+        """The model that answers: without its adapter where that is merged."""
+        return self.model.clone(adapter=None) if self._mergeable else self.model
+
+    @property
+    def _mergeable(self) -> ProjectionAdapter | None:
+        """The adapter, where it is merged; on a quantised base that would cost the memory of a float one."""
+        adapter = self.model.adapter
+        if isinstance(adapter, ProjectionAdapter) and self.model.config.quantise == "none":
+            return adapter
+        return None
 
     def merged(self, learned: Variables) -> Variables:
         """Weights for `answering`."""
-        adapter = self.model.adapter
-        if not isinstance(adapter, ProjectionAdapter):
+        adapter = self._mergeable
+        if adapter is None:
             return {**self.base, **learned}
         merging = jax.jit(partial(merge, adapter=adapter), out_shardings=_placements(self.base["params"]))
         return {"params": merging(self.base["params"], learned["adapter"])}
@@ -171,4 +186,4 @@ def _placements(tree: Any) -> Any:
 
 
 def _count(tree: Any) -> int:
-    return sum(x.size for x in jax.tree.leaves(tree))
+    return sum(x.size for x in jax.tree.leaves(tree, is_leaf=is_quantised))

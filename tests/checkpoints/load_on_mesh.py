@@ -55,6 +55,12 @@ def main(folder: str, axes: str, address: str, processes: str, number: str) -> N
     params = pretrained.params(tree, learned=True)
     add = jax.jit(lambda tree: jax.tree.map(lambda x: x + 1, tree), donate_argnums=0, out_shardings=tree)
     assert_placed(flat(add(params)), places, {path: value + 1 for path, value in learned.items()})
+
+    stored = huggingface.open_model(folder, quantise="int8")
+    init = partial(T5(stored.config).init, jax.random.key(0), tokens, tokens)
+    tree = shardings(jax.eval_shape(init), mesh)["params"]
+    found = stored.params(tree), tree, stored.params()
+    assert_placed(*(dict(enumerate(jax.tree.leaves(each))) for each in found))
     print(share)
 
 

@@ -18,6 +18,7 @@ from fiat_jax.checkpoints import Base, huggingface, tensors
 from fiat_jax.checkpoints.loading import read_shard
 from fiat_jax.checkpoints.names import rows
 from fiat_jax.models import T5Config
+from fiat_jax.models.quantised import is_quantised, quantise
 
 GATED = Path(__file__).parents[1] / "golden" / "tiny_gated"
 HERE = Path(__file__).parent
@@ -38,6 +39,16 @@ def test_a_learned_base_is_float32_throughout_and_exact():
     learned = Base(str(GATED), dtype="bfloat16").open().params(learned=True)
     jax.tree.map(np.testing.assert_array_equal, learned, huggingface.load(GATED)[1])
     assert {value.dtype for value in jax.tree.leaves(learned)} == {np.dtype("float32")}
+
+
+def test_a_quantised_base_is_its_float_kernels_quantised_and_all_else_as_it_was():
+    config, exact = huggingface.load(GATED, quantise="int8")
+    found = flatten_dict(Base(str(GATED), dtype="float32", quantise="int8").open().params(), sep="/")
+    for path, value in flatten_dict(exact, sep="/").items():
+        inside = "/layers/" in path and path.endswith("/kernel")
+        assert is_quantised(found[path]) == inside
+        wanted = jax.jit(quantise, static_argnums=1)(value, config.quantise) if inside else value
+        jax.tree.map(np.testing.assert_array_equal, found[path], wanted)
 
 
 def test_one_tensor_at_a_time_is_held_besides_the_arrays(monkeypatch):

@@ -1,5 +1,6 @@
 """Kernels in fewer bits: what they lose, what they take, and that no pass keeps them as floats."""
 
+from dataclasses import replace
 from functools import partial
 
 import flax.linen as nn
@@ -7,12 +8,23 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from adapters.small import TOKENS, moved, start, worst
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from fiat_jax.adapters import DoRA, LoRA, merge
 from fiat_jax.adapters.lora import lora_projection
 from fiat_jax.errors import ConfigError
-from fiat_jax.models.quantised import BLOCK, CODEBOOK, boxed, is_quantised, quantise, with_kernel
+from fiat_jax.models import T5, T5Config
+from fiat_jax.models.quantised import (
+    BLOCK,
+    CODEBOOK,
+    boxed,
+    dequantised,
+    is_quantised,
+    quantise,
+    with_kernel,
+)
 
 # Dettmers et al. 2023, appendix E.
 PUBLISHED = """-1.0 -0.6961928009986877 -0.5250730514526367 -0.39491748809814453 -0.28444138169288635
@@ -159,3 +171,21 @@ def test_kernels_made_twice_give_the_gradients_of_kernels_that_are_kept(how):
     assert kept.memory_analysis().temp_size_in_bytes > 4 * LAYERS * WIDTH**2
     same = partial(np.testing.assert_allclose, rtol=1e-4, atol=1e-5)
     jax.tree.map(same, kept(*arguments), remade(*arguments))
+
+
+@pytest.mark.parametrize(("how", "adapter"), [("int8", DoRA(rank=4)), ("nf4", LoRA(rank=4))])
+def test_an_adapter_learns_on_what_is_stored_and_merges_into_its_floats(how, adapter):
+    sizes = dict(d_model=64, d_kv=32, d_ff=128, num_heads=2, num_encoder_layers=2, num_decoder_layers=1)
+    floats = T5Config(64, **sizes, dtype="float32")
+    config = replace(floats, quantise=how)
+    fresh = start(adapter, config)
+    assert is_quantised(fresh["params"]["encoder"]["layers"]["mlp"]["wo"]["kernel"])
+    assert not is_quantised(fresh["params"]["lm_head"]["kernel"])
+    base, tuned = dequantised(fresh["params"], jnp.float32), moved(fresh)
+    merged = merge(base, tuned["adapter"], adapter)
+
+    stored, plain = (jax.jit(model.apply) for model in (T5(config, adapter), T5(floats)))
+    started, beside = (stored(variables, TOKENS, TOKENS) for variables in (fresh, tuned))
+    assert worst(started, plain({"params": base}, TOKENS, TOKENS)) < 1e-5
+    assert worst(beside, plain({"params": merged}, TOKENS, TOKENS)) < 1e-4
+    assert worst(beside, started) > 1e-2

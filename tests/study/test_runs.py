@@ -122,8 +122,9 @@ def test_full_fine_tuning_is_the_same_command_without_an_adapter(world):
     assert losses[-1] < losses[0]
 
 
-def test_bfloat16_dropout_remat_and_adafactor_learn_together(world):
+def test_bfloat16_int8_dropout_remat_and_adafactor_learn_together(world):
     words = ["--gin.Base.dtype=bfloat16", "--gin.Base.remat=full", "--gin.LoRA.dropout=0.1"]
+    words.append("--gin.Base.quantise=int8")
     optimizer = ["--gin.Tuning.optimizer=@Adafactor()", "--gin.Adafactor.learning_rate=1e-2"]
     assert train("run", *words, *optimizer) == 0
     losses = [row["loss"] for row in metrics("run", "train")]
@@ -185,11 +186,13 @@ def test_a_bin_file_is_refused_with_the_remedy(world, capsys):
         ("--gin.LoRA.targets=('.*/q',)", "matches none"),
         ("--gin.Base.path=nowhere/at/all", "expected a folder"),
         ("--gin.Base.dtype=float16", "bfloat16"),
+        ("--gin.Base.quantise=nf4", "multiple of 64"),
+        ("--gin.Base.quantise=nf4 --gin.Experiment.adapter=None", "expected an adapter on a base in nf4"),
         ("--gin.Experiment.variant=cot", "plain"),
     ],
 )
 def test_a_wrong_setting_is_one_sentence_and_exit_code_2(world, capsys, word, sentence):
-    assert train("run", word) == 2
+    assert train("run", *word.split()) == 2
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("fiat train: ")
     assert re.search(sentence, said), said

@@ -9,7 +9,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from fiat_jax.adapters import IA3, Adapter, DoRA, PrefixTuning, SoftPrompt
+from fiat_jax.adapters import IA3, Adapter, DoRA, LoRA, PrefixTuning, SoftPrompt
 from fiat_jax.models import T5, T5Config
 from fiat_jax.parallel import Mesh, put_batch, shardings
 from fiat_jax.training import AdamW, create_state, jit_step, state_shardings
@@ -23,15 +23,17 @@ KINDS = {
 
 
 def main(axes: str, out: str) -> None:
-    mesh, learned = Mesh(*map(int, axes.split(","))).build(), {}
+    mesh = Mesh(*map(int, axes.split(","))).build()
+    config = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1, remat="full")
+    stored = T5Config(64, 64, 32, 128, 4, 2, 2, dtype="float32", dropout=0.1, quantise="nf4")
+    learned = {f"nf4/{name}": value for name, value in tune(mesh, stored, LoRA(rank=4)).items()}
     for kind, adapter in KINDS.items():
-        learned |= {f"{kind}/{name}": value for name, value in tune(mesh, adapter).items()}
+        learned |= {f"{kind}/{name}": value for name, value in tune(mesh, config, adapter).items()}
     np.savez(out, **learned)
 
 
-def tune(mesh: jax.sharding.Mesh, adapter: Adapter) -> dict[str, np.ndarray]:
+def tune(mesh: jax.sharding.Mesh, config: T5Config, adapter: Adapter) -> dict[str, np.ndarray]:
     """What three steps have learned, their losses, and how often the step was compiled."""
-    config = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1, remat="full")
     model, key = T5(config, adapter, train=True), jax.random.key(0)
     tokens = jnp.ones((1, 1), jnp.int32)
 
