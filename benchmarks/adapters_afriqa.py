@@ -4,11 +4,11 @@
     python benchmarks/adapters_afriqa.py --base T5_FOLDER --data AFRIQA_FOLDER --out OUT_DIR --table
 
 The budget of a kind: 300 training examples (75 a language), 100 steps of 4 examples, inputs to 192 tokens,
-AdamW with warm-up and linear decay, float32, no dropout. The learning rate is the one of three with the
-lowest loss on 60 other examples of train, at seed 0; then two seeds are scored on 200 test examples. What is
-done is passed over, so the same line goes on after it was stopped. `--table` prints what there is as
-Markdown, with the time and memory of a step at one fixed shape (batch 8, 256 to 32 tokens), which it measures
-in turns.
+AdamW with warm-up and linear decay, no dropout, float32 but for the last three kinds. The learning rate is
+the one of three with the lowest loss on 60 other examples of train, at seed 0; then two seeds are scored on
+200 test examples. What is done is passed over, so the same line goes on after it was stopped. `--table`
+prints what there is as Markdown, with the time and memory of a step at one fixed shape (batch 8, 256 to 32
+tokens), which it measures in turns.
 """
 
 import argparse
@@ -27,6 +27,7 @@ from fiat_jax import adapters
 from fiat_jax.adapters import Adapter
 from fiat_jax.checkpoints import Base
 from fiat_jax.data import Jsonl, Task, Template
+from fiat_jax.models.config import Dtype, Quantise
 from fiat_jax.study.evaluation import evaluate_run
 from fiat_jax.study.experiment import Experiment, assemble
 from fiat_jax.study.tuning import Tuning, tune
@@ -40,11 +41,18 @@ STEPS, BATCH = 100, 4
 
 
 class Kind(NamedTuple):
-    """What is learned, and the learning rates to choose among."""
+    """What is learned, the learning rates to choose among, and how the base is kept."""
 
     adapter: Adapter | None
     rates: tuple[float, float, float]
     lora_b_ratio: float = 1.0
+    dtype: Dtype = "float32"
+    quantise: Quantise = "none"
+
+    def on(self, experiment: Experiment) -> Experiment:
+        """The experiment with what is learned, and the base kept so."""
+        base = replace(experiment.base, dtype=self.dtype, quantise=self.quantise)
+        return replace(experiment, adapter=self.adapter, base=base)
 
 
 KINDS = {
@@ -56,6 +64,9 @@ KINDS = {
     "ia3": Kind(adapters.IA3(), (3e-3, 1e-2, 3e-2)),
     "soft_prompt": Kind(adapters.SoftPrompt(), (1e-1, 3e-1, 1.0)),
     "prefix": Kind(adapters.PrefixTuning(), (3e-3, 1e-2, 3e-2)),
+    "lora_bf16": Kind(adapters.LoRA(), (3e-4, 1e-3, 3e-3), dtype="bfloat16"),
+    "lora_int8": Kind(adapters.LoRA(), (3e-4, 1e-3, 3e-3), dtype="bfloat16", quantise="int8"),
+    "lora_nf4": Kind(adapters.LoRA(), (3e-4, 1e-3, 3e-3), dtype="bfloat16", quantise="nf4"),
 }
 
 
@@ -119,7 +130,7 @@ def afriqa(base: Path, data: Path, out: Path) -> Experiment:
 def measure(name: str, experiment: Experiment, out: Path) -> dict[str, Any]:
     """Losses on held-out examples by learning rate, and test scores by seed at the best."""
     kind, losses = KINDS[name], {}
-    experiment = replace(experiment, adapter=kind.adapter)
+    experiment = kind.on(experiment)
 
     def run(rate: float, seed: int) -> tuple[Path, dict[str, float]]:
         folder = out / name / f"{rate:g}-{seed}"
@@ -184,7 +195,7 @@ def measure_steps(experiment: Experiment, names: list[str], rounds: int = 7) -> 
     }
     key, steps, found, seconds = jax.random.key(0), {}, {}, {name: [] for name in names}
     for name in names:
-        network = assemble(replace(experiment, adapter=KINDS[name].adapter), seed=0)
+        network = assemble(KINDS[name].on(experiment), seed=0)
         optimizer = AdamW(lora_b_ratio=KINDS[name].lora_b_ratio).build(STEPS)
         state = create_state(network.model.clone(train=True), optimizer, network.learned)
         places = state_shardings(state, network.placement, network.mesh)
