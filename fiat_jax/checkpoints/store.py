@@ -31,7 +31,7 @@ class CheckpointStore:
                     get_metric_fn=lambda metrics: metrics[best], n=1, keep_checkpoints_without_metrics=False
                 )
             )
-        self._folder = folder
+        self.folder = folder
         self._checkpointer = ocp.training.Checkpointer(
             folder.absolute(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
@@ -87,7 +87,7 @@ class CheckpointStore:
             return self._checkpointer.load_checkpointables(step, parts)
         except (ValueError, KeyError, FileNotFoundError) as error:
             raise DataError(
-                f"{self._folder / str(step)}: expected a checkpoint of this experiment, found another or a "
+                f"{self.folder / str(step)}: expected a checkpoint of this experiment, found another or a "
                 f"broken one ({str(error).splitlines()[0][:200]}); start in a new run folder."
             ) from error
 

@@ -58,7 +58,7 @@ def open_folder(folder: Path) -> dict[str, Tensor]:
         tensors that are not of floating point.
     """
     if (folder / _SINGLE).is_file():
-        tensors = _open(folder / _SINGLE)
+        tensors = open_file(folder / _SINGLE)
     elif (folder / _INDEX).is_file():
         tensors = _open_shards(folder / _INDEX)
     else:
@@ -76,6 +76,22 @@ def open_folder(folder: Path) -> dict[str, Tensor]:
     return tensors
 
 
+def open_file(path: Path) -> dict[str, Tensor]:
+    """The tensors of one safetensors file, whose header is checked.
+
+    Raises:
+      DataError: no such file, or a broken one.
+    """
+    try:
+        _check_length(path)
+        file = safetensors.safe_open(path, framework="numpy")
+        _check_names(path)
+        return {name: Tensor(file, name) for name in file.keys()}  # noqa: SIM118  it is no mapping
+    except (OSError, ValueError, safetensors.SafetensorError) as error:
+        found = getattr(error, "strerror", None) or error
+        raise DataError(f"{path}: expected a safetensors file, but {found}; download it again.") from None
+
+
 def same_values(one: Tensor, other: Tensor, chunk: int = 4096) -> bool:
     """Whether two tensors are equal, reading some rows of each at a time."""
     if one.shape != other.shape:
@@ -91,9 +107,17 @@ def some(names: Sequence[str], most: int = 20) -> str:
     return ", ".join(names[:most]) + more
 
 
+def without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """A hook for `json.loads` that refuses an object with a name twice."""
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        raise ValueError("it gives a name twice")
+    return found
+
+
 def _open_shards(path: Path) -> dict[str, Tensor]:
     index = _read_index(path)
-    shards = {shard: _open(path.parent / shard) for shard in sorted(set(index.values()))}
+    shards = {shard: open_file(path.parent / shard) for shard in sorted(set(index.values()))}
     absent = [f"{name} in {shard}" for name, shard in index.items() if name not in shards[shard]]
     if absent:
         raise DataError(f"{path}: expected tensors that its files do not hold: {some(absent)}.")
@@ -103,7 +127,7 @@ def _open_shards(path: Path) -> dict[str, Tensor]:
 def _read_index(path: Path) -> Mapping[str, str]:
     try:
         text = path.read_text(encoding="utf-8")
-        index = json.loads(text, object_pairs_hook=_without_repeats)["weight_map"]
+        index = json.loads(text, object_pairs_hook=without_repeats)["weight_map"]
         if index and all(Path(shard).name == shard for shard in index.values()):
             return index
     except (OSError, ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -111,17 +135,6 @@ def _read_index(path: Path) -> Mapping[str, str]:
     raise DataError(
         f"{path}: expected a 'weight_map' from tensor names to files beside it; download it again."
     )
-
-
-def _open(path: Path) -> dict[str, Tensor]:
-    try:
-        _check_length(path)
-        file = safetensors.safe_open(path, framework="numpy")
-        _check_names(path)
-        return {name: Tensor(file, name) for name in file.keys()}  # noqa: SIM118  it is no mapping
-    except (OSError, ValueError, safetensors.SafetensorError) as error:
-        found = getattr(error, "strerror", None) or error
-        raise DataError(f"{path}: expected a safetensors file, but {found}; download it again.") from None
 
 
 def _check_length(path: Path) -> None:
@@ -138,14 +151,7 @@ def _check_names(path: Path) -> None:
     """Refuses a tensor that a header, which is sound but for that, describes twice."""
     with path.open("rb") as file:
         header = file.read(int.from_bytes(file.read(8), "little"))
-    json.loads(header.decode(), object_pairs_hook=_without_repeats)
-
-
-def _without_repeats(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    found = dict(pairs)
-    if len(found) < len(pairs):
-        raise ValueError("it gives a name twice")
-    return found
+    json.loads(header.decode(), object_pairs_hook=without_repeats)
 
 
 def _no_safetensors(folder: Path) -> str:

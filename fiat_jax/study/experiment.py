@@ -68,6 +68,7 @@ class Network:
       base: frozen collections: {'params'}, or nothing when the base itself is learned.
       learned: collections at their start: {'adapter'} or {'params'}.
       placement: shardings of `learned`.
+      fingerprint: of the base as it was read.
     """
 
     model: T5
@@ -75,6 +76,7 @@ class Network:
     base: Variables
     learned: Variables
     placement: Any
+    fingerprint: str
 
     @property
     def answering(self) -> T5:
@@ -129,12 +131,14 @@ def assemble(experiment: Experiment, seed: int) -> Network:
     placement = shardings(jax.eval_shape(partial(_init, model), key), mesh)
     if adapter is not None:
         check_targets(adapter.patterns(), adapter.places(_projections(placement["params"])))
+    fingerprint = pretrained.fingerprint()
     base = {"params": pretrained.params(placement["params"], learned=adapter is None)}
     if adapter is None:
-        return Network(model, mesh, {}, base, {"params": placement["params"]})
+        return Network(model, mesh, {}, base, {"params": placement["params"]}, fingerprint)
     placement = {"adapter": placement["adapter"]}
     start = jax.jit(partial(_start, model), out_shardings=placement)
-    return Network(model, mesh, base, _labelled(start(key, base), base, model, experiment.task), placement)
+    learned = _labelled(start(key, base), base, model, experiment.task)
+    return Network(model, mesh, base, learned, placement, fingerprint)
 
 
 def _start(model: T5, key: Array, base: Variables) -> Variables:

@@ -2,14 +2,13 @@
 
 import hashlib
 import logging
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from fiat_jax.adapters import LoRA
-from fiat_jax.checkpoints import CheckpointStore, abstract_like, write_adapter
+from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_weights, write_adapter
 from fiat_jax.data.batches import TrainBatches
 from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, DataError
@@ -28,7 +27,7 @@ from fiat_jax.training import (
     show,
     state_shardings,
 )
-from fiat_jax.typing import Variables
+from fiat_jax.typing import Params, Variables
 
 BEST = "f1"
 """The validation metric whose highest value marks the checkpoint to use."""
@@ -50,6 +49,8 @@ class Tuning:
       save_every: steps between checkpoints; 0 for those at validations only.
       eval_batch_size: examples at a time in validation.
       seed: of the adapter's start, the order of examples and dropout.
+      start: a PEFT folder with an adapter of the same settings, whose weights are the start; None for a
+        start of its own.
     """
 
     optimizer: AdamW | Adafactor
@@ -61,6 +62,7 @@ class Tuning:
     save_every: int = 50
     eval_batch_size: int = 32
     seed: int = 0
+    start: str | None = None
 
     def __post_init__(self) -> None:
         if self.accumulation < 1 or self.batch_size % self.accumulation:
@@ -86,7 +88,8 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
       Validation metrics of the best checkpoint, or None without a validation split.
 
     Raises:
-      DataError: the folder's checkpoint was made from other examples.
+      DataError: the folder's checkpoint was made from other examples, or on another base.
+      ConfigError, DataError: `Tuning.start` holds no such adapter; see `read_weights`.
       NonFiniteError, InterruptedRun: as `fiat_jax.training.fit`.
     """
     task = experiment.task
@@ -106,14 +109,14 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
         return scores(validation, *answer(network, weights, validation, task, tuning.eval_batch_size))
 
     try:
+        if tuning.start is not None and store.latest() is None:
+            network = _started(network, Path(tuning.start))
         with jax.set_mesh(network.mesh):
             _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None)
         best = store.best()
         assert best is not None
-        if isinstance(experiment.adapter, LoRA):
-            learned = restore_learned(store, best, network)["adapter"]
-            config = network.model.config
-            write_adapter(run_dir / "adapter", experiment.adapter, learned, config, experiment.base.path)
+        if experiment.adapter is not None:
+            save_adapter(run_dir / "adapter", experiment, network, restore_learned(store, best, network))
         metrics = store.metrics(best)
         _log.info(
             "best checkpoint: step %d  %s",
@@ -138,10 +141,11 @@ def _fit(
     state = create_state(network.model.clone(train=True), optimizer, network.learned, tuning.accumulation)
     places = state_shardings(state, network.placement, network.mesh)
     state = jax.device_put(state, places)
-    note = {"examples": fingerprint(batches.examples)}
+    note = {"examples": fingerprint(batches.examples), "base": network.fingerprint}
     start = store.latest()
     if start is not None:
         _check_examples(store.note(start), note, run_dir)
+        _check_base(store, start, network)
         state = _restored(store, start, state, places)
         _log.info("resuming from step %d", start)
 
@@ -168,9 +172,26 @@ def _fit(
 
 
 def restore_learned(store: CheckpointStore, step: int, network: Network) -> Variables:
-    """The learned collections of a checkpoint, placed as a network wants them; nothing else is read."""
+    """The learned collections of a checkpoint, placed as a network wants them; nothing else is read.
+
+    Raises:
+      DataError: the checkpoint holds an adapter for another base, or something else.
+    """
+    _check_base(store, step, network)
     abstract = abstract_like(network.learned, network.placement)
     return store.restore(step, {"learned": abstract})["learned"]
+
+
+def place_adapter(network: Network, weights: Params) -> Variables:
+    """What an adapter has learned elsewhere, placed as a network wants it."""
+    return {"adapter": jax.device_put(weights, network.placement["adapter"])}
+
+
+def save_adapter(folder: Path, experiment: Experiment, network: Network, learned: Variables) -> None:
+    """Writes what was learned on a network as a PEFT folder; the experiment has an adapter."""
+    adapter, config = experiment.adapter, network.model.config
+    assert adapter is not None
+    write_adapter(folder, adapter, learned["adapter"], config, experiment.base.path, network.fingerprint)
 
 
 def fingerprint(examples: Examples) -> str:
@@ -188,6 +209,26 @@ def _parts(state: TrainState) -> dict[str, Any]:
 def _restored(store: CheckpointStore, step: int, state: TrainState, places: TrainState) -> TrainState:
     parts = store.restore(step, abstract_like(_parts(state), _parts(places)))
     return state.replace(learned=parts["learned"], **parts["progress"])
+
+
+def _started(network: Network, folder: Path) -> Network:
+    if network.model.adapter is None:
+        raise ConfigError(
+            f"Tuning.start: expected an adapter to start from {folder}, found full fine-tuning; "
+            "merge the adapter with `fiat merge`, and give the merged model as Base.path."
+        )
+    weights = read_weights(folder, network.model.adapter, network.model.config, network.fingerprint)
+    return replace(network, learned=place_adapter(network, weights))
+
+
+def _check_base(store: CheckpointStore, step: int, network: Network) -> None:
+    made_for = store.note(step).get("base")
+    if network.model.adapter is not None and made_for not in (None, network.fingerprint):
+        raise DataError(
+            f"{store.folder / str(step)}: expected an adapter for the base with the fingerprint "
+            f"{network.fingerprint}, found one that was made for the base with {made_for}; "
+            "give the base that it was made for as Base.path."
+        )
 
 
 def _check_examples(found: dict[str, Any], expected: dict[str, str], run_dir: Path) -> None:
