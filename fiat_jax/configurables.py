@@ -42,11 +42,13 @@ class Command(NamedTuple):
       place: 'module:function' of the function whose parameters the command takes.
       help: one line for `fiat --help`.
       run_dir: what the command does with a run folder: 'starts' it, 'reads' it, or '' for neither.
+      verb: what `fiat` calls it where gin files cannot: `import` is a statement there.
     """
 
     place: str
     help: str
     run_dir: str = ""
+    verb: str = ""
 
 
 COMMANDS = {
@@ -54,6 +56,11 @@ COMMANDS = {
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts"),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads"),
     "predict": Command("fiat_jax.cli.predict:predict", "answer new inputs with a run", "reads"),
+    "export": Command("fiat_jax.cli.export:export", "take what a run has learned elsewhere", "reads"),
+    "import_adapter": Command(
+        "fiat_jax.cli.importing:import_adapter", "make a run of a PEFT adapter", "starts", "import"
+    ),
+    "merge": Command("fiat_jax.cli.merge:merge", "put an adapter into its base, or take it out", "reads"),
     "tasks": Command("fiat_jax.cli.tasks:tasks", "list the tasks and show what the model reads"),
 }
 """The commands, in the order of a first use."""
@@ -68,6 +75,11 @@ class Parameter(NamedTuple):
 
     annotation: Any
     default: Any
+
+
+def verbs() -> dict[str, str]:
+    """The names of the commands by what `fiat` calls them."""
+    return {command.verb or name: name for name, command in COMMANDS.items()}
 
 
 def names() -> list[str]:

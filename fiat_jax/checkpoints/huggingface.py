@@ -19,7 +19,8 @@ from fiat_jax.models.config import T5Config
 from fiat_jax.typing import Params
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
-_HUB_FILES = ["config.json", "*.safetensors", "*.index.json", "tokenizer.json", "spiece.model"]
+_HUB_WEIGHTS = ["config.json", "*.safetensors", "*.index.json"]
+_HUB_WORDS = ["tokenizer*.json", "special_tokens_map.json", "spiece.model", "generation_config.json"]
 _SHARED, _HEAD = "shared.weight", "lm_head.weight"
 # Other names under which files hold the embedding: beside shared.weight, or instead of it.
 _COPIES = ("encoder.embed_tokens.weight", "decoder.embed_tokens.weight")
@@ -123,7 +124,7 @@ def _download(hub_id: str) -> Path:
 
     expected = f"{hub_id}: expected a folder or a hub id; there is no such folder, and"
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=_HUB_FILES))
+        return Path(snapshot_download(hub_id, allow_patterns=[*_HUB_WEIGHTS, *_HUB_WORDS]))
     except errors.LocalEntryNotFoundError:
         raise ConfigError(
             f"{expected} the hub cannot be reached (or HF_HUB_OFFLINE is set) while HF_HOME does not "

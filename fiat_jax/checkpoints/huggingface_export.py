@@ -1,6 +1,7 @@
 """T5 weights as a Hugging Face folder: config.json and model.safetensors, float32, one tensor a layer."""
 
 import json
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -35,16 +36,20 @@ def write(folder: Path, config: T5Config, params: Params) -> None:
     computed = {name: getattr(config, name) for name in ("dtype", "remat")}
     if T5Config.from_hf(raw, tied=config.tied, **computed) != config:
         raise ConfigError(f"{folder}: expected a T5 that config.json can describe, found {config}.")
+    tensors = dict(their_tensors(config, params))
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
+    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
+
+
+def their_tensors(config: T5Config, params: Params) -> Iterator[tuple[str, np.ndarray]]:
+    """The tensors of a base by their names, float32, one made at a time."""
     flat = flatten_dict(params, sep="/")
-    tensors: dict[str, np.ndarray] = {}
     for row in rows(config):
         array = np.asarray(flat[row.path], np.float32)
         slots = array[None] if row.layers(config) is None else array
         for name, slot in zip(row.names(config), slots, strict=True):
-            tensors[name] = np.ascontiguousarray(slot.T if row.transposed else slot)
-    folder.mkdir(parents=True, exist_ok=True)
-    (folder / "config.json").write_text(json.dumps(raw, indent=2) + "\n", encoding="utf-8")
-    save_file(tensors, str(folder / "model.safetensors"), metadata={"format": "pt"})
+            yield name, np.ascontiguousarray(slot.T if row.transposed else slot)
 
 
 def _raw(config: T5Config) -> dict[str, Any]:

@@ -101,7 +101,10 @@ def read_weights(folder: Path, adapter: Adapter, config: T5Config, fingerprint: 
 
 def _open(folder: Path) -> tuple[Fields, dict[str, Tensor]]:
     if not folder.is_dir():
-        raise ConfigError(f"{folder}: expected a folder with {CONFIG} and {WEIGHTS}, found none.")
+        raise ConfigError(
+            f"{folder}: expected a folder with {CONFIG} and {WEIGHTS}, found none; `fiat train` leaves one "
+            "in its run folder when it ends, and `fiat export` writes one of a checkpoint."
+        )
     if not (folder / WEIGHTS).exists() and (folder / "adapter_model.bin").exists():
         raise DataError(
             f"{folder}: expected {WEIGHTS}, found adapter_model.bin, which may run code when opened; load it "

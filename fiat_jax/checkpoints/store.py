@@ -19,6 +19,9 @@ class CheckpointStore:
       folder: where they lie; made when absent.
       best: name of the validation metric whose highest value marks the best checkpoint, or None when there
         is no validation and the last is the best.
+
+    Attributes:
+      folder: as given.
     """
 
     def __init__(self, folder: Path, best: str | None = None) -> None:
@@ -54,9 +57,13 @@ class CheckpointStore:
             step, parts, metrics=metrics, custom_metadata=note, overwrite=True
         )
 
+    def steps(self) -> list[int]:
+        """The steps that are kept."""
+        return [c.step for c in self._checkpointer.checkpoints]
+
     def latest(self) -> int | None:
         """The step to go on from."""
-        return max(self._steps(), default=None)
+        return max(self.steps(), default=None)
 
     def best(self) -> int | None:
         """The step with the highest validation metric; the latest step without one."""
@@ -70,6 +77,7 @@ class CheckpointStore:
 
     def note(self, step: int) -> dict[str, Any]:
         """What was kept beside the arrays of a step."""
+        self._checkpointer.wait()
         return dict(self._checkpointer.metadata(step).custom_metadata or {})
 
     def restore(self, step: int, parts: dict[str, Any]) -> dict[str, Any]:
@@ -94,9 +102,6 @@ class CheckpointStore:
     def close(self) -> None:
         """Waits for what is being written."""
         self._checkpointer.close()
-
-    def _steps(self) -> list[int]:
-        return [c.step for c in self._checkpointer.checkpoints]
 
 
 def abstract_like(tree: Any, shardings: Any) -> Any:

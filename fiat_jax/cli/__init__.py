@@ -15,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import NoReturn
 
-from fiat_jax.configurables import COMMANDS
+from fiat_jax.configurables import COMMANDS, verbs
 from fiat_jax.errors import ConfigError, FiatError, did_you_mean
 
 INTERRUPTED = 130
@@ -32,18 +32,18 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit code: see `fiat_jax.errors`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
-    command = words[0] if words else "--help"
+    command, known = words[0] if words else "--help", verbs()
     try:
         if command in ("-h", "--help"):
             _show(_overview())
         elif command == "--version":
             _show(f"fiat {importlib.import_module('fiat_jax').__version__}")
-        elif command not in COMMANDS:
-            raise ConfigError(f"expected a command, found {command!r}; {did_you_mean(command, COMMANDS)}")
+        elif command not in known:
+            raise ConfigError(f"expected a command, found {command!r}; {did_you_mean(command, known)}")
         else:
-            _command(command, words[1:])
+            _command(known[command], words[1:])
     except FiatError as error:
-        name = f"fiat {command}" if command in COMMANDS else "fiat"
+        name = f"fiat {command}" if command in known else "fiat"
         print(f"{name}: {' '.join(str(error).splitlines())}", file=sys.stderr)
         return error.exit_code
     except KeyboardInterrupt:
@@ -64,7 +64,7 @@ def _show(text: str) -> None:
 
 
 def _overview() -> str:
-    rows = [f"  {name:<10} {command.help}" for name, command in COMMANDS.items()]
+    rows = [f"  {verb:<10} {COMMANDS[name].help}" for verb, name in verbs().items()]
     return "\n".join(
         [
             "usage: fiat COMMAND [--gin_file FILE] [--gin.NAME=VALUE] [flags]",
@@ -174,9 +174,10 @@ class _Parser(argparse.ArgumentParser):
 
     def __init__(self, command: str) -> None:
         entry = COMMANDS[command]
+        verb = entry.verb or command
         super().__init__(
-            prog=f"fiat {command}",
-            usage=f"fiat {command} [--gin_file FILE] [--gin.NAME=VALUE] [flags]",
+            prog=f"fiat {verb}",
+            usage=f"fiat {verb} [--gin_file FILE] [--gin.NAME=VALUE] [flags]",
             description=f"{entry.help[0].upper()}{entry.help[1:]}.",
             add_help=False,
             allow_abbrev=False,

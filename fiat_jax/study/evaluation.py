@@ -72,14 +72,25 @@ def best_weights(run_dir: Path, network: Network) -> tuple[Variables, int]:
     Raises:
       ConfigError: there is none.
     """
-    folder = run_dir / "checkpoints"
-    store = CheckpointStore(folder, best=BEST) if folder.is_dir() else None
-    step = store.best() if store else None
-    if store is None or step is None:
-        raise ConfigError(
-            f"{run_dir}: expected the folder of a trained run, found no checkpoint; run `fiat train` first."
-        )
+    store = open_checkpoints(run_dir)
     try:
+        step = store.best()
+        assert step is not None
         return network.merged(restore_learned(store, step, network)), step
     finally:
         store.close()
+
+
+def open_checkpoints(run_dir: Path) -> CheckpointStore:
+    """The checkpoints of a run, of which there is at least one; the caller closes them.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    folder = run_dir / "checkpoints"
+    store = CheckpointStore(folder, best=BEST) if folder.is_dir() else None
+    if store is None or store.latest() is None:
+        raise ConfigError(
+            f"{run_dir}: expected the folder of a trained run, found no checkpoint; run `fiat train` first."
+        )
+    return store

@@ -128,7 +128,7 @@ def assemble(experiment: Experiment, seed: int) -> Network:
     _check_vocabulary(experiment, config)
     model = T5(config, adapter)
     key = jax.random.key(seed)
-    placement = shardings(jax.eval_shape(partial(_init, model), key), mesh)
+    placement = shardings(abstract_variables(model), mesh)
     if adapter is not None:
         check_targets(adapter.patterns(), adapter.places(_projections(placement["params"])))
     fingerprint = pretrained.fingerprint()
@@ -174,9 +174,10 @@ def _check_vocabulary(experiment: Experiment, config: T5Config) -> None:
         )
 
 
-def _init(model: T5, key: Array) -> Variables:
-    tokens = jnp.ones((1, 1), jnp.int32)
-    return model.init({"params": key, "adapter": key}, tokens, tokens)
+def abstract_variables(model: T5) -> Variables:
+    """The shapes of a model's collections, each array boxed with its logical axes."""
+    key, tokens = jax.random.key(0), jnp.ones((1, 1), jnp.int32)
+    return jax.eval_shape(model.init, {"params": key, "adapter": key}, tokens, tokens)
 
 
 def _projections(params: Any) -> list[str]:

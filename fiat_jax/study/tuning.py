@@ -145,7 +145,7 @@ def _fit(
     start = store.latest()
     if start is not None:
         _check_examples(store.note(start), note, run_dir)
-        _check_base(store, start, network)
+        check_base(store, start, network.fingerprint if network.base else None)
         state = _restored(store, start, state, places)
         _log.info("resuming from step %d", start)
 
@@ -177,9 +177,28 @@ def restore_learned(store: CheckpointStore, step: int, network: Network) -> Vari
     Raises:
       DataError: the checkpoint holds an adapter for another base, or something else.
     """
-    _check_base(store, step, network)
+    check_base(store, step, network.fingerprint if network.base else None)
     abstract = abstract_like(network.learned, network.placement)
     return store.restore(step, {"learned": abstract})["learned"]
+
+
+def check_base(store: CheckpointStore, step: int, fingerprint: str | None) -> None:
+    """Makes sure that a checkpoint's adapter was learned on a base, if the checkpoint says on which.
+
+    Args:
+      store: the checkpoints of a run.
+      step: one of theirs.
+      fingerprint: of the base; None where all weights are learned, and the base is of no account.
+
+    Raises:
+      DataError: it was learned on another.
+    """
+    learned_on = store.note(step).get("base")
+    if fingerprint is not None and learned_on not in (None, fingerprint):
+        raise DataError(
+            f"{store.folder / str(step)}: expected an adapter for the base with the fingerprint "
+            f"{fingerprint}, found one that was made for the base with {learned_on}; give that as Base.path."
+        )
 
 
 def place_adapter(network: Network, weights: Params) -> Variables:
@@ -219,16 +238,6 @@ def _started(network: Network, folder: Path) -> Network:
         )
     weights = read_weights(folder, network.model.adapter, network.model.config, network.fingerprint)
     return replace(network, learned=place_adapter(network, weights))
-
-
-def _check_base(store: CheckpointStore, step: int, network: Network) -> None:
-    made_for = store.note(step).get("base")
-    if network.model.adapter is not None and made_for not in (None, network.fingerprint):
-        raise DataError(
-            f"{store.folder / str(step)}: expected an adapter for the base with the fingerprint "
-            f"{network.fingerprint}, found one that was made for the base with {made_for}; "
-            "give the base that it was made for as Base.path."
-        )
 
 
 def _check_examples(found: dict[str, Any], expected: dict[str, str], run_dir: Path) -> None:

@@ -289,6 +289,8 @@ def test_only_what_is_read_is_downloaded(monkeypatch):
         "config.json",
         "*.safetensors",
         "*.index.json",
-        "tokenizer.json",
+        "tokenizer*.json",
+        "special_tokens_map.json",
         "spiece.model",
+        "generation_config.json",
     }

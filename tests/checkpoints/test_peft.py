@@ -10,7 +10,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 from adapters.small import CONFIG, start
-from flax.traverse_util import unflatten_dict
+from checkpoints.random_adapters import random_weights
 from safetensors import safe_open
 from safetensors.numpy import load_file, save_file
 
@@ -40,19 +40,8 @@ ADAPTERS = {
 every_kind = pytest.mark.parametrize("adapter", ADAPTERS.values(), ids=ADAPTERS.keys())
 
 
-def weights_of(adapter):
-    """Random weights for an adapter."""
-    random, layers = np.random.default_rng(0), {}
-    for slot in slots(adapter, CONFIG).values():
-        layers.setdefault(slot.path, []).append(random.normal(size=slot.shape).astype(np.float32))
-        whole = slot.layer is None
-    return unflatten_dict(
-        {path: some[0] if whole else np.stack(some) for path, some in layers.items()}, sep="/"
-    )
-
-
 def write(folder, adapter, fingerprint="0123456789abcdef"):
-    weights = weights_of(adapter)
+    weights = random_weights(adapter, CONFIG)
     write_adapter(folder, adapter, weights, CONFIG, "some/base", fingerprint)
     return weights
 

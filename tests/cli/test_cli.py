@@ -83,7 +83,9 @@ def test_a_commands_help_shows_its_flags_parameters_and_settings(fiat):
     assert "Recipe.notes: dict[str, float] = dict()" in out
 
 
-@pytest.mark.parametrize("command", ["annotate", "train", "eval", "predict", "tasks"])
+@pytest.mark.parametrize(
+    "command", ["annotate", "train", "eval", "predict", "export", "import", "merge", "tasks"]
+)
 def test_every_real_command_has_help(command, capsys):
     assert main([command, "--help"]) == 0
     assert f"  {command}." in capsys.readouterr().out

@@ -7,13 +7,12 @@ from types import SimpleNamespace
 import jax
 import numpy as np
 import pytest
-from flax.traverse_util import unflatten_dict
+from checkpoints.random_adapters import random_weights
 from peers.test_parity import SMALL, assert_close, our_run, their_run, write_random
 from safetensors.numpy import load_file
 
 from fiat_jax.adapters import IA3, DoRA, LoRA, SoftPrompt
 from fiat_jax.checkpoints import huggingface, read_adapter, write_adapter
-from fiat_jax.checkpoints.peft_tensors import slots
 
 torch = pytest.importorskip("torch")
 peft = pytest.importorskip("peft")
@@ -71,19 +70,6 @@ def pair_of(raw, folder):
         folder=folder,
         fingerprint=fingerprint,
         **batch,
-    )
-
-
-def random_weights(adapter, config):
-    """Weights that are no adapter's start: magnitudes and scales around 1, the rest around 0."""
-    random, layers = np.random.default_rng(2), {}
-    for slot in slots(adapter, config).values():
-        centre = float(slot.path.endswith(("magnitude", "scale")))
-        values = random.normal(size=slot.shape, scale=0.3, loc=centre).astype(np.float32)
-        layers.setdefault(slot.path, []).append(values)
-    return unflatten_dict(
-        {path: some[0] if path.endswith("prompt") else np.stack(some) for path, some in layers.items()},
-        sep="/",
     )
 
 
