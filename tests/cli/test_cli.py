@@ -9,7 +9,7 @@ import pytest
 from kitchen import Oven
 
 import fiat_jax
-from fiat_jax import errors
+from fiat_jax import configurables, errors
 from fiat_jax.cli import main
 
 SOUP = "--gin.Recipe.title=soup"
@@ -83,12 +83,16 @@ def test_a_commands_help_shows_its_flags_parameters_and_settings(fiat):
     assert "Recipe.notes: dict[str, float] = dict()" in out
 
 
-@pytest.mark.parametrize(
-    "command", ["annotate", "train", "eval", "predict", "export", "import", "merge", "tasks"]
-)
-def test_every_real_command_has_help(command, capsys):
-    assert main([command, "--help"]) == 0
-    assert f"  {command}." in capsys.readouterr().out
+@pytest.mark.parametrize(("verb", "name"), configurables.verbs().items())
+def test_every_real_command_has_help(verb, name, capsys):
+    assert main([verb, "--help"]) == 0
+    shown = capsys.readouterr().out
+    assert shown.startswith(f"usage: fiat {verb} ") and f"  {name}." in shown
+
+
+def test_import_is_what_fiat_calls_a_command_that_gin_cannot():
+    assert set(configurables.verbs()) >= {"annotate", "train", "eval", "predict", "export", "import", "merge"}
+    assert configurables.verbs()["import"] == "import_adapter"
 
 
 def test_help_is_found_from_any_folder_and_follows_classes_to_other_files(tmp_path):
