@@ -9,25 +9,24 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict
 
-from fiat_jax.adapters import IA3, Adapter, DoRA, LoRA, PrefixTuning, SoftPrompt
+from fiat_jax.adapters import IA3, Adapter, DoRA, PrefixTuning, SoftPrompt
 from fiat_jax.models import T5, T5Config
 from fiat_jax.parallel import Mesh, put_batch, shardings
 from fiat_jax.training import AdamW, create_state, jit_step, state_shardings
 
+FLOATS = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1, remat="full")
+QUANTISED = T5Config(64, 64, 32, 128, 4, 2, 2, dtype="float32", dropout=0.1, quantise="nf4")
 KINDS = {
-    "dora": DoRA(rank=4),
-    "ia3": IA3(),
-    "prefix": PrefixTuning(length=3),
-    "prompt": SoftPrompt(length=3),
+    "dora": (FLOATS, DoRA(rank=4)),
+    "ia3 on nf4": (QUANTISED, IA3()),
+    "prefix": (FLOATS, PrefixTuning(length=3)),
+    "prompt": (FLOATS, SoftPrompt(length=3)),
 }
 
 
 def main(axes: str, out: str) -> None:
-    mesh = Mesh(*map(int, axes.split(","))).build()
-    config = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1, remat="full")
-    stored = T5Config(64, 64, 32, 128, 4, 2, 2, dtype="float32", dropout=0.1, quantise="nf4")
-    learned = {f"nf4/{name}": value for name, value in tune(mesh, stored, LoRA(rank=4)).items()}
-    for kind, adapter in KINDS.items():
+    mesh, learned = Mesh(*map(int, axes.split(","))).build(), {}
+    for kind, (config, adapter) in KINDS.items():
         learned |= {f"{kind}/{name}": value for name, value in tune(mesh, config, adapter).items()}
     np.savez(out, **learned)
 
