@@ -76,7 +76,7 @@ def _check_finite(params: Params, folder: Path) -> None:
     broken = [path for path, value in flatten_dict(params, sep="/").items() if not np.isfinite(value).all()]
     if broken:
         raise DataError(
-            f"{folder}: expected finite weights once merged, found others in {some(broken)}; "
+            f"{folder}: expected finite weights as the result, found others in {some(broken)}; "
             "nothing was written."
         )
 

@@ -78,6 +78,13 @@ def test_an_adapter_is_taken_out_again_or_that_is_refused(model, tmp_path, adapt
     assert largest(huggingface.load(model)[1], huggingface.load(tmp_path / "out")[1]) < 1e-5
 
 
+def test_what_ia3_has_multiplied_by_zero_is_not_taken_out_again(model, tmp_path):
+    folder = write(model, IA3(), scale=0.0)
+    merge_folder(str(model), folder, tmp_path / "merged")
+    with pytest.raises(DataError, match="expected finite weights"):
+        merge_folder(str(tmp_path / "merged"), folder, tmp_path / "out", undo=True)
+
+
 def test_weights_are_written_in_bfloat16_where_asked_and_the_difference_says_so(model, tmp_path):
     merged = merge_folder(str(model), write(model, MERGEABLE["lora"]), tmp_path / "out", "bfloat16")
     assert merged.difference > 1e-4

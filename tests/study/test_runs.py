@@ -183,7 +183,7 @@ def test_a_bin_file_is_refused_with_the_remedy(world, capsys):
         ("--gin.Tuning.step=3", "did you mean 'steps'"),
         ("--gin.Tunning.steps=3", "did you mean 'Tuning'"),
         ("--gin.Tuning.steps='three'", "expected .*int"),
-        ("--gin.LoRA.targets=('.*/q',)", "matches none"),
+        ("--gin.LoRA.targets=('.*/q',)", "matches nothing"),
         ("--gin.Base.path=nowhere/at/all", "expected a folder"),
         ("--gin.Base.dtype=float16", "bfloat16"),
         ("--gin.Base.quantise=nf4", "multiple of 64"),
