@@ -54,8 +54,8 @@ def relative_distances(first: Array | int, queries: int, keys: int) -> Array:
 def expand_bias(by_distance: Array, queries: int) -> Array:
     """The bias of every query and key, of which each diagonal is one value.
 
-    Each row is the one above it, turned by one. Laid end to end and cut at one value less, copies of the first
-    row come to stand so, without a gather; what flows back is a sum and not a scatter.
+    Each row is the one above it, turned by one. Laid end to end and cut at one value less, copies of the
+    first row come to stand so, without a gather; what flows back is a sum and not a scatter.
 
     Args:
       by_distance: [N, Q + K] bias of the distances that `relative_distances` gives.

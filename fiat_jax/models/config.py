@@ -118,11 +118,11 @@ class T5Config:
 
 
 def _scales(kind: str, raw: Mapping[str, Any], tied: bool) -> bool:
-    """Whether a decoder's output is scaled, by the rule of transformers, whose flag for tying says it of a T5.
+    """Whether a decoder's output is scaled, by the rule of transformers, whose flag for tying tells it of a T5.
 
-    Since version 5 it writes `tie_word_embeddings` as true whatever was so, and `scale_decoder_outputs` beside
-    it for a T5 alone. It then scales every UMT5, also one that was trained with a head of its own, as the
-    published ones are; there the weights are believed.
+    Version 5 writes that flag as true whatever was so, and `scale_decoder_outputs` beside it, for a T5 alone.
+    It scales every UMT5, also one that was trained with a head of its own, as the published ones were; there
+    the weights are believed.
     """
     if kind == "t5":
         return raw.get("scale_decoder_outputs", raw.get("tie_word_embeddings") is not False)

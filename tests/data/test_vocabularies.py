@@ -3,10 +3,15 @@ import subprocess
 import sys
 from pathlib import Path
 
+import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from rows import example
 
+from fiat_jax.data.batches import eval_batches
+from fiat_jax.data.pipeline import load_examples
+from fiat_jax.data.unlabelled import encode_inputs
 from fiat_jax.data.vocabularies import ByteTokens, JsonTokens, decode_batch, load_tokens
 from fiat_jax.errors import ConfigError
 
@@ -111,7 +116,50 @@ def test_a_sentencepiece_model_gives_seqio_the_same_ids_and_t5s_sentinels(tmp_pa
         assert vocabulary.encode(text) == tokens.encode(text)
         assert vocabulary.encode_tf(tf.constant(text)).numpy().tolist() == tokens.encode(text)
     assert vocabulary.vocab_size == tokens.size + 100
+    assert (tokens.pad_id, tokens.eos_id, tokens.unk_id) == (0, 1, 2)
     assert tokens.decode([*tokens.encode("who wrote"), 1, 7]) == "who wrote"
+
+
+@pytest.mark.parametrize(
+    ("special", "ids"),
+    [(["<pad>", "<s>", "</s>", "<unk>"], (0, 2)), (["<unk>", "<s>", "</s>"], (1, 2))],
+    ids=["CodeT5", "MADLAD"],
+)
+def test_a_file_says_itself_which_ids_pad_and_end(tmp_path, make_task, special, ids):
+    from tokenizers import ByteLevelBPETokenizer
+
+    tokenizer = ByteLevelBPETokenizer()
+    tokenizer.train_from_iterator(SAMPLE, vocab_size=300, special_tokens=special, show_progress=False)
+    tokenizer.save(str(tmp_path / "tokenizer.json"))
+    tokens = load_tokens(str(tmp_path))
+    assert (tokens.pad_id, tokens.eos_id) == ids
+    for text in SAMPLE[:9]:
+        assert tokens.decode([*tokens.encode(text), 2, *tokens.encode("more")]) == text
+
+    rows = [example(id, question=id, answer=id) for id in ("a", "bb")]
+    task = make_task(name=f"pads_with_{ids[0]}", vocabulary=str(tmp_path), train=rows)
+    examples = load_examples(task, "plain", "train")
+    (batch, order), *_ = eval_batches(examples, 2)
+    a, bb = tokens.encode("a"), tokens.encode("bb")
+    assert list(order) == [1, 0] and len(bb) == 2
+    np.testing.assert_array_equal(batch["targets"], [[*bb, 2], [*a, 2, tokens.pad_id]])
+    np.testing.assert_array_equal(batch["weights"], [[1, 1, 1], [1, 1, 0]])
+    asked = encode_inputs(task, "plain", rows, ["", ""])
+    np.testing.assert_array_equal(asked.inputs[1], examples.inputs[1])
+    assert (examples.pad_id, asked.pad_id, asked.targets[0].tolist()) == (tokens.pad_id, tokens.pad_id, [2])
+
+
+def test_a_sentencepiece_model_without_a_pad_pads_with_its_start(tmp_path):
+    import sentencepiece
+
+    model = io.BytesIO()
+    sentencepiece.SentencePieceTrainer.train(
+        sentence_iterator=iter(SAMPLE[:5] * 3), model_writer=model, vocab_size=75, minloglevel=2
+    )
+    (tmp_path / "spiece.model").write_bytes(model.getvalue())
+    tokens = load_tokens(str(tmp_path))
+    assert (tokens.unk_id, tokens.pad_id, tokens.eos_id) == (0, 1, 2)
+    assert tokens.decode([*tokens.encode("who wrote"), 1, 2, 7]) == "who wrote"
 
 
 def test_ids_that_stand_for_no_text_leave_no_trace(vocabulary):
@@ -130,7 +178,7 @@ def test_an_unchanged_file_is_read_once(vocabulary):
     [
         ("{", "expected a tokenizer.json, but"),
         ('{"version": "1.0"}', "expected a tokenizer.json, but"),
-        (None, r"expected a T5's vocabulary, with pad id 0 and end id 1, found None and None"),
+        (None, "with <pad> or <s> and with </s>, found None and None as ids"),
     ],
 )
 def test_a_broken_or_foreign_file_is_refused(tmp_path, contents, found):

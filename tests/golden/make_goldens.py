@@ -16,7 +16,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.numpy import save_file
+from safetensors.numpy import load_file, save_file
 from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
 
@@ -191,12 +191,8 @@ def render(question: str, title: str, context: str) -> str:
 
 def load(folder: Path) -> PreTrainedModel:
     model = AutoModelForSeq2SeqLM.from_pretrained(folder, dtype=torch.float32).eval()
-    if (
-        model.config.model_type == "umt5"
-    ):  # transformers 5 overwrites what config.json says, and scales for it
-        model.config.tie_word_embeddings = json.loads((folder / "config.json").read_text())[
-            "tie_word_embeddings"
-        ]
+    if model.config.model_type == "umt5":  # transformers 5 scales any, whatever its config.json says
+        model.config.tie_word_embeddings = "lm_head.weight" not in load_file(folder / "model.safetensors")
     return model
 
 

@@ -4,6 +4,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -17,7 +18,7 @@ from fiat_jax.training import cross_entropy, shift_right
 GOLDEN = Path(__file__).parents[1] / "golden"
 
 
-@pytest.fixture(scope="module", params=["tiny_gated", "tiny_relu"])
+@pytest.fixture(scope="module", params=["tiny_gated", "tiny_relu", "tiny_umt5"])
 def golden(request):
     folder = GOLDEN / request.param
     pretrained = Base(str(folder), dtype="float32").open()
@@ -96,3 +97,13 @@ def test_dropout_needs_training(golden):
     assert np.array_equal(draw(0), draw(0))
     assert not np.allclose(draw(0), draw(1))
     assert not np.allclose(draw(0), logits_of(config, variables, inputs, targets))
+
+
+def test_no_bias_of_every_query_and_key_lies_in_memory_from_layer_to_layer(golden):
+    config = replace(golden[0], dtype="bfloat16", num_encoder_layers=4)
+    model, tokens, few = T5(config), jax.ShapeDtypeStruct((1, 700), jnp.int32), jnp.ones((1, 1), jnp.int32)
+    variables = nn.unbox(jax.eval_shape(model.init, jax.random.key(0), few, few))
+    program = jax.jit(partial(model.apply, method="encode")).lower(variables, tokens).compile().as_text()
+    loops = [line for line in program.splitlines() if " while(" in line]
+    assert any(",700," in line for line in loops)
+    assert not any(f"{config.num_heads},700,700]" in line for line in loops)

@@ -1,6 +1,5 @@
 """Our T5 against transformers itself, on random small models; needs the `peers` extra."""
 
-import json
 import shlex
 import subprocess
 import sys
@@ -10,7 +9,6 @@ import jax
 import numpy as np
 import pytest
 from flax.traverse_util import flatten_dict
-from safetensors.numpy import save_file
 
 from fiat_jax.checkpoints import huggingface, names
 from fiat_jax.decoding import greedy
@@ -19,7 +17,7 @@ from fiat_jax.models import T5
 from fiat_jax.training.losses import cross_entropy, shift_right
 
 torch = pytest.importorskip("torch")
-transformers = pytest.importorskip("transformers")
+pytest.importorskip("transformers")
 pytestmark = pytest.mark.peers
 
 SMALL = dict(
@@ -41,6 +39,9 @@ CONFIGS = {
     "v1.0": dict(feed_forward_proj="relu", tie_word_embeddings=True),
     "v1.1": dict(),
     "mt5": dict(model_type="mt5"),
+    "mt5, tied": dict(model_type="mt5", tie_word_embeddings=True),
+    "umt5": dict(model_type="umt5"),
+    "another end": dict(eos_token_id=2),
     "ul2": dict(feed_forward_proj="gated-silu"),
     "one head, other buckets": dict(
         num_heads=1, relative_attention_num_buckets=8, relative_attention_max_distance=20
@@ -53,41 +54,23 @@ LENGTHS = dict(inputs=150, targets=40)
 @pytest.fixture(params=CONFIGS)
 def pair(request, tmp_path):
     """A random model in torch and in ours, by way of a folder with every tensor in it, and a padded batch."""
+    from torch_t5 import load_torch, write_random
+
     raw = SMALL | CONFIGS[request.param]
-    theirs = write_random(raw, tmp_path)
+    write_random(raw, raw["tie_word_embeddings"], tmp_path)
+    theirs = load_torch(tmp_path)
     config, params = huggingface.load(tmp_path, dtype="float32")
     random = np.random.default_rng(1)
-    batch = {name: random.integers(2, raw["vocab_size"], (2, length)) for name, length in LENGTHS.items()}
+    batch = {name: random.integers(3, raw["vocab_size"], (2, length)) for name, length in LENGTHS.items()}
     for ids in batch.values():
         ids[1, 3:] = 0
     return SimpleNamespace(theirs=theirs, config=config, params=params, folder=tmp_path, **batch)
 
 
-def write_random(raw, folder):
-    kind = {"t5": "T5", "mt5": "MT5"}[raw["model_type"]]
-    config_class, model_class = (
-        getattr(transformers, kind + name) for name in ("Config", "ForConditionalGeneration")
-    )
-    random = np.random.default_rng(0)
-    weights = {
-        name: random.normal(size=value.shape, scale=0.4).astype(np.float32)
-        for name, value in model_class(config_class(**raw)).state_dict().items()
-        if "embed_tokens" not in name
-    }
-    if raw["tie_word_embeddings"]:
-        del weights["lm_head.weight"]
-    (folder / "config.json").write_text(json.dumps(raw))
-    save_file(weights, folder / "model.safetensors", metadata={"format": "pt"})
-    return model_class.from_pretrained(folder, dtype=torch.float32).eval()
-
-
 def their_run(model, pair):
-    inputs, labels = torch.tensor(pair.inputs), torch.tensor(pair.targets)
-    return model(
-        input_ids=inputs,
-        attention_mask=(inputs != 0).long(),
-        labels=labels.masked_fill(labels == 0, -100),
-    )
+    from torch_t5 import run_torch
+
+    return run_torch(model, pair.inputs, pair.targets)
 
 
 def our_run(pair, variables, adapter=None):

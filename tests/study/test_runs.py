@@ -122,6 +122,13 @@ def test_full_fine_tuning_is_the_same_command_without_an_adapter(world):
     assert losses[-1] < losses[0]
 
 
+def test_a_vocabulary_with_another_end_than_the_models_is_refused(world, capsys):
+    path = Path("model/config.json")
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"eos_token_id": 2}))
+    assert train("run") == 2
+    assert "with pad id 0 and end id 2, found 0 and 1; use the model's own" in capsys.readouterr().err
+
+
 def test_bfloat16_int8_dropout_remat_and_adafactor_learn_together(world):
     words = ["--gin.Base.dtype=bfloat16", "--gin.Base.remat=full", "--gin.LoRA.dropout=0.1"]
     words.append("--gin.Base.quantise=int8")
