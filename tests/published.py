@@ -30,4 +30,4 @@ MODELS: dict[str, tuple[dict[str, Any], bool, int | float]] = {
     "google/madlad400-3b-mt": (MADLAD | _sizes(1024, 8192, 16, 32), False, 2_940_374_016),
     "google/madlad400-7b-mt": (MADLAD | _sizes(2048, 8192, 16, 48), False, 8.3e9),
 }
-"""By hub id: the config.json, whether the head is the embedding, and parameters (a float is a round figure)."""
+"""By hub id: config.json, whether the head is the embedding, and parameters (a float is a round figure)."""

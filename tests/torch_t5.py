@@ -11,7 +11,7 @@ from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
 
 
 def write_random(raw: dict[str, Any], tied: bool, folder: Path, seed: int = 0) -> None:
-    """Writes a folder as published ones are: transformers' initial values, or others where those are 0 or 1."""
+    """Writes a folder as published ones are: transformers' initial values, or others for its 0s and 1s."""
     random = np.random.default_rng(seed)
     torch.manual_seed(seed)
     sizes = {name: value for name, value in raw.items() if name != "model_type"}

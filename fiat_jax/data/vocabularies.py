@@ -164,7 +164,7 @@ def _special_ids(path: str | Path, id_of: Callable[[str], int | None]) -> tuple[
     pad = start if pad is None else pad
     if pad is None or end is None:
         raise ConfigError(
-            f"{path}: expected a T5's vocabulary, with <pad> or <s> and with </s>, found {pad} and {end} as ids."
+            f"{path}: expected a T5's vocabulary, with <pad> or <s> and </s>, found {pad} and {end} as ids."
         )
     return pad, end
 

@@ -118,7 +118,7 @@ class T5Config:
 
 
 def _scales(kind: str, raw: Mapping[str, Any], tied: bool) -> bool:
-    """Whether a decoder's output is scaled, by the rule of transformers, whose flag for tying tells it of a T5.
+    """Whether a decoder's output is scaled, by transformers' rule, whose flag for tying tells it of a T5.
 
     Version 5 writes that flag as true whatever was so, and `scale_decoder_outputs` beside it, for a T5 alone.
     It scales every UMT5, also one that was trained with a head of its own, as the published ones were; there
