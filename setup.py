@@ -13,6 +13,7 @@ REQUIRES = [
     "flax>=0.12.8,<0.13",
     "optax>=0.2.8,<0.3",
     "orbax-checkpoint>=0.12.8,<0.13",
+    "tensorstore>=0.1.86,<0.2",
     "ml_dtypes>=0.6,<0.7",
     "numpy>=2.4,<2.6",
     "gin-config>=0.5,<0.6",
