@@ -75,7 +75,8 @@ class Projection(nn.Module):
         kernel = self.param("kernel", self._start, (x.shape[-1], self.features))
         adapter, path, out_dtype = self.adapter, "/".join(self.path), self.out_dtype
         if not isinstance(adapter, ProjectionAdapter) or not adapter.adapts(path):
-            return with_kernel(lambda w, x: jnp.matmul(x, w, preferred_element_type=out_dtype), kernel, x)
+            product = partial(jnp.matmul, preferred_element_type=out_dtype)
+            return with_kernel(lambda kernel, x: product(x, kernel), kernel, self.axes, x)
         weights = Learned(name=adapter.name)(adapter.weights(path, kernel, self.axes))
         rate = adapter.dropout_rate() if self.train else 0.0
         dropped = nn.Dropout(rate, deterministic=False)(x) if rate else None
@@ -83,7 +84,7 @@ class Projection(nn.Module):
         def adapted(kernel: Array, x: Array, weights: dict[str, Array], dropped: Array | None) -> Array:
             return adapter.project(path, x, kernel, weights, dropped, out_dtype)
 
-        return with_kernel(adapted, kernel, x, weights, dropped)
+        return with_kernel(adapted, kernel, self.axes, x, weights, dropped)
 
     def _start(self, key: Array, shape: tuple[int, int]) -> Kernel:
         kernel = nn.initializers.normal(self.init_scale)(key, shape)

@@ -23,7 +23,7 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.models.config import Quantise
 from fiat_jax.typing import Array, Params
 
-Axes = tuple[str | None, str | None]
+Axes = tuple[str | None, ...]
 
 BLOCK = 64
 """Inputs of one output that share a scale in NF4."""
@@ -150,19 +150,36 @@ def boxed(kernel: Kernel, axes: Axes) -> Any:
     return kernel.boxed(axes) if isinstance(kernel, Int8 | NF4) else _named(kernel, axes)
 
 
-def with_kernel(function: Callable[..., Array], kernel: Kernel, x: Array, *args: Any) -> Array:
+def with_kernel(function: Callable[..., Array], kernel: Kernel, axes: Axes, x: Array, *args: Any) -> Array:
     """`function(kernel, x, *args)` with the kernel as an array of x's dtype.
 
-    Where it is stored in fewer bits, the backward pass keeps that and the arguments, and makes the array a
-    second time: otherwise a scan over layers would keep those of all layers at once.
+    Where it is stored in fewer bits, devices that share it between them gather it so, and the backward pass
+    keeps it so, with the arguments, and makes the array a second time: otherwise a scan over layers would
+    keep those of all layers at once.
+
+    Args:
+      function: of an array [in, out], x and the other arguments.
+      kernel: as it is stored.
+      axes: its logical axes.
+      x: [..., in].
+      *args: trees of arrays.
     """
 
     def computed(kernel: Kernel, x: Array, *args: Any) -> Array:
         return function(kernel.astype(x.dtype), x, *args)
 
-    if is_quantised(kernel):
-        computed = jax.checkpoint(computed, prevent_cse=False)
-    return computed(kernel, x, *args)
+    def gathered(kernel: Kernel, x: Array, *args: Any) -> Array:
+        return computed(_gathered(kernel, axes), x, *args)
+
+    return (jax.checkpoint(gathered, prevent_cse=False) if is_quantised(kernel) else computed)(
+        kernel, x, *args
+    )
+
+
+def _gathered(kernel: Kernel, axes: Axes) -> Kernel:
+    """A kernel of which each device that has a share of 'embed' gets all."""
+    named = boxed(kernel, tuple(None if axis == "embed" else axis for axis in axes))
+    return jax.tree.map(lambda x: nn.with_logical_constraint(x.value, x.names), named, is_leaf=_is_named)
 
 
 def _int8(kernel: Array) -> Int8:
@@ -209,3 +226,7 @@ def _look_up(codes: Array) -> Array:
 
 def _named(x: Any, names: tuple[str | None, ...]) -> Any:
     return nn.LogicallyPartitioned(x, names)
+
+
+def _is_named(x: Any) -> bool:
+    return isinstance(x, nn.LogicallyPartitioned)

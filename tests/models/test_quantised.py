@@ -130,7 +130,7 @@ class Layer(nn.Module):
         a = self.variable("adapter", "a", lambda: jnp.ones((WIDTH, 4))).value
         b = self.variable("adapter", "b", lambda: jnp.ones((4, WIDTH))).value
         if self.remade:
-            return x + jnp.tanh(with_kernel(project, kernel, x, a, b)), None
+            return x + jnp.tanh(with_kernel(project, kernel, ("embed", "mlp"), x, a, b)), None
         return x + jnp.tanh(project(kernel.astype(x.dtype), x, a, b)), None
 
 

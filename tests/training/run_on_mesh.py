@@ -1,6 +1,8 @@
 """Three steps of a small model and each kind of adapter on a mesh of fake devices; writes what was learned.
 Run by test_step.py."""
 
+import math
+import re
 import sys
 
 import flax.linen as nn
@@ -11,7 +13,8 @@ from flax.traverse_util import flatten_dict
 
 from fiat_jax.adapters import IA3, Adapter, DoRA, PrefixTuning, SoftPrompt
 from fiat_jax.models import T5, T5Config
-from fiat_jax.parallel import Mesh, put_batch, shardings
+from fiat_jax.models.quantised import boxed, quantise, with_kernel
+from fiat_jax.parallel import RULES, Mesh, put_batch, shardings
 from fiat_jax.training import AdamW, create_state, jit_step, state_shardings
 
 FLOATS = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1, remat="full")
@@ -26,9 +29,28 @@ KINDS = {
 
 def main(axes: str, out: str) -> None:
     mesh, learned = Mesh(*map(int, axes.split(","))).build(), {}
+    assert_gathered_as_stored(mesh)
     for kind, (config, adapter) in KINDS.items():
         learned |= {f"{kind}/{name}": value for name, value in tune(mesh, config, adapter).items()}
     np.savez(out, **learned)
+
+
+def assert_gathered_as_stored(mesh: jax.sharding.Mesh) -> None:
+    """Devices that share a quantised kernel send each other its codes and not its floats."""
+    kernel, axes = quantise(jnp.ones((512, 512)), "nf4"), ("embed", "mlp")
+    kernel = jax.device_put(kernel, shardings(boxed(kernel, axes), mesh))
+    x = put_batch(np.ones((8, 512), np.float32), mesh)
+
+    def product(kernel, x):
+        with nn.logical_axis_rules(RULES):
+            return with_kernel(lambda kernel, x: x @ kernel, kernel, axes, x)
+
+    with jax.set_mesh(mesh):
+        compiled = jax.jit(product).lower(kernel, x).compile().as_text()
+    sent = re.findall(r"= (\w+)\[([\d,]+)\]\S* all-gather\(", compiled)
+    sizes = {kind: math.prod(map(int, shape.split(","))) for kind, shape in sent}
+    shared = mesh.shape["fsdp"] > 1
+    assert ("u8" in sizes) == shared and sizes.get("f32", 0) <= 512, sizes
 
 
 def tune(mesh: jax.sharding.Mesh, config: T5Config, adapter: Adapter) -> dict[str, np.ndarray]:
