@@ -8,7 +8,7 @@ from types import SimpleNamespace
 import numpy as np
 import pytest
 from checkpoints.random_adapters import random_weights
-from peers.test_parity import SMALL, assert_close, our_run, their_run, write_random
+from peers.test_parity import SMALL, assert_close, our_run, their_run
 
 from fiat_jax.adapters import IA3, DoRA, LoRA
 from fiat_jax.checkpoints import huggingface, write_adapter
@@ -47,9 +47,11 @@ def write_vocabulary(folder, size):
 @pytest.fixture(params=VARIANTS)
 def model(request, tmp_path):
     """A random T5 in a folder, its words, and inputs without padding."""
+    from torch_t5 import write_random
+
     raw, folder = SMALL | VARIANTS[request.param], tmp_path / "model"
     folder.mkdir()
-    write_random(raw, folder)
+    write_random(raw, raw["tie_word_embeddings"], folder)
     words = write_vocabulary(folder, raw["vocab_size"])
     pretrained = huggingface.open_model(folder, dtype="float32")
     random = np.random.default_rng(1)

@@ -8,7 +8,7 @@ import jax
 import numpy as np
 import pytest
 from checkpoints.random_adapters import random_weights
-from peers.test_parity import SMALL, assert_close, our_run, their_run, write_random
+from peers.test_parity import SMALL, assert_close, our_run, their_run
 from safetensors.numpy import load_file
 
 from fiat_jax.adapters import IA3, DoRA, LoRA, SoftPrompt
@@ -53,9 +53,17 @@ THEIRS = {
 }
 
 
+def random_torch(raw, folder):
+    """A random model in a folder and in torch, the same each time."""
+    from torch_t5 import load_torch, write_random
+
+    write_random(raw, raw["tie_word_embeddings"], folder)
+    return load_torch(folder)
+
+
 def pair_of(raw, folder):
     """A random model in torch and in ours, and a padded batch."""
-    theirs = write_random(raw, folder)
+    theirs = random_torch(raw, folder)
     pretrained = huggingface.open_model(folder, dtype="float32")
     random = np.random.default_rng(1)
     batch = {name: random.integers(2, raw["vocab_size"], (2, length)) for name, length in LENGTHS.items()}
@@ -132,5 +140,5 @@ def test_theirs_is_loaded_gives_the_same_logits_and_is_written_again_bit_for_bit
         found = set(new[name]) if isinstance(new[name], list) else new[name]
         expected = set(old[name]) if isinstance(old[name], list) else old[name]
         assert found == expected, name
-    again = peft.PeftModel.from_pretrained(write_random(SMALL, pair.folder), tmp_path / "ours").eval()
+    again = peft.PeftModel.from_pretrained(random_torch(SMALL, pair.folder), tmp_path / "ours").eval()
     assert_same_logits(pair, adapter, weights, again)
