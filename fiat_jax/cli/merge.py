@@ -19,7 +19,8 @@ def merge(
     """Merges an adapter into its base in float32 and writes a Hugging Face folder, or takes it out again.
 
     Args:
-      base: the model that the adapter was tuned on; to undo, the merged one. Its path alone is read.
+      base: the model that the adapter was tuned on; to undo, the merged one. Its path and quantise
+        are read: on a quantised base, the adapter is merged into the floats that this stands for.
       output: a new folder for the result.
       run_dir: the run whose adapter/ is merged.
       adapter: a PEFT folder to merge instead.
@@ -29,7 +30,7 @@ def merge(
     if adapter is None and run_dir is None:
         raise ConfigError("merge.adapter: expected a PEFT folder, or --run_dir with a run's; found neither.")
     folder = Path(adapter) if adapter is not None else Path(run_dir or "", "adapter")
-    merged = merge_folder(base.path, folder, Path(output), dtype, undo)
+    merged = merge_folder(base.path, folder, Path(output), dtype, undo, base.quantise)
     done = "taken out of" if undo else "merged into"
     print(
         f"{output}: {folder} {done} {base.path}; the largest change of a weight is {merged.change:.3g}, and "

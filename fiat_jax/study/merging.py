@@ -1,6 +1,6 @@
 """An adapter put into the weights of its base, or taken out of them, with what that changes."""
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import jax
@@ -14,7 +14,8 @@ from fiat_jax.checkpoints.derived import check_new, write_like
 from fiat_jax.checkpoints.tensors import some
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.models import T5
-from fiat_jax.models.config import Dtype, T5Config
+from fiat_jax.models.config import Dtype, Quantise, T5Config
+from fiat_jax.models.quantised import dequantised
 from fiat_jax.typing import Array, Params, Variables
 
 _SHAPES = ((2, 32), (2, 16))
@@ -36,7 +37,12 @@ class Merged:
 
 
 def merge_folder(
-    base: str, folder: Path, output: Path, dtype: Dtype = "float32", undo: bool = False
+    base: str,
+    folder: Path,
+    output: Path,
+    dtype: Dtype = "float32",
+    undo: bool = False,
+    quantise: Quantise = "none",
 ) -> Merged:
     """Merges an adapter into its base in float32, and writes a Hugging Face folder.
 
@@ -46,14 +52,17 @@ def merge_folder(
       output: a new folder for the result, with the base's config and vocabulary.
       dtype: of the weights in it.
       undo: whether the adapter is taken out of merged weights instead.
+      quantise: how the base was stored that the adapter was tuned on; it is merged into the floats that this
+        base stands for, and the result is not quantised.
 
     Raises:
       ConfigError: an adapter that weights cannot hold or, to undo, that they do not give back.
       DataError: the adapter is for another base, or the result is not finite.
     """
     check_new(output)
-    pretrained = huggingface.open_model(base, dtype="float32")
-    config, before = pretrained.config, pretrained.params(learned=True)
+    pretrained = huggingface.open_model(base, dtype="float32", quantise="none" if undo else quantise)
+    config = replace(pretrained.config, quantise="none")
+    before = dequantised(pretrained.params(), jnp.float32)
     adapter, weights = read_adapter(folder, config, None if undo else pretrained.fingerprint())
     if not isinstance(adapter, ProjectionAdapter):
         raise ConfigError(

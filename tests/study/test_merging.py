@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from functools import partial
 from pathlib import Path
 
 import jax
@@ -11,9 +12,10 @@ from checkpoints.random_adapters import random_weights
 from safetensors.numpy import load_file
 
 from fiat_jax.adapters import IA3, DoRA, LoRA, PrefixTuning, SoftPrompt
-from fiat_jax.checkpoints import huggingface, write_adapter
+from fiat_jax.checkpoints import Base, huggingface, write_adapter
 from fiat_jax.checkpoints.derived import write_like
 from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.models.quantised import dequantised
 from fiat_jax.study.merging import merge_folder
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -62,6 +64,20 @@ def test_a_merged_folder_gives_the_logits_of_base_and_adapter(model, tmp_path, a
     assert config == origin | {"torch_dtype": "float32"}
     for name in ("tokenizer.json", "spiece.model", "generation_config.json"):
         assert (tmp_path / "out" / name).read_text() == name
+
+
+def test_an_adapter_on_a_quantised_base_is_merged_into_the_floats_that_this_stands_for(model, tmp_path):
+    folder = write(model, LoRA(rank=3))
+    for how in ("none", "int8"):
+        assert merge_folder(str(model), folder, tmp_path / how, quantise=how).difference < 1e-4
+    plain, merged = (huggingface.load(tmp_path / how)[1] for how in ("none", "int8"))
+    exact, stored = (
+        dequantised(Base(str(model), dtype="float32", quantise=how).open().params(), np.float32)
+        for how in ("none", "int8")
+    )
+    assert largest(exact, stored) > 1e-4
+    same = partial(np.testing.assert_allclose, atol=1e-6)
+    jax.tree.map(lambda m, p, s, e: same(m - p, s - e), merged, plain, stored, exact)
 
 
 @mergeable
