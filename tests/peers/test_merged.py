@@ -23,7 +23,7 @@ tokenizers = pytest.importorskip("tokenizers")
 ctranslate2 = pytest.importorskip("ctranslate2")
 pytestmark = pytest.mark.peers
 
-ADAPTERS = [LoRA(rank=3, alpha=5.0), LoRA(rank=3, rank_stabilised=True), DoRA(rank=3), IA3()]
+ADAPTERS = [LoRA(rank=3, alpha=5.0), LoRA(rank=3, alpha=2.0, rank_stabilised=True), DoRA(rank=3), IA3()]
 VARIANTS = {
     "v1.0": dict(feed_forward_proj="relu", tie_word_embeddings=True),
     "v1.1": dict(),
