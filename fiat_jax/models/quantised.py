@@ -168,12 +168,10 @@ def with_kernel(function: Callable[..., Array], kernel: Kernel, axes: Axes, x: A
     def computed(kernel: Kernel, x: Array, *args: Any) -> Array:
         return function(kernel.astype(x.dtype), x, *args)
 
-    def gathered(kernel: Kernel, x: Array, *args: Any) -> Array:
-        return computed(_gathered(kernel, axes), x, *args)
-
-    return (jax.checkpoint(gathered, prevent_cse=False) if is_quantised(kernel) else computed)(
-        kernel, x, *args
-    )
+    if not is_quantised(kernel):
+        return computed(kernel, x, *args)
+    remade = jax.checkpoint(lambda kernel, *args: computed(_gathered(kernel, axes), *args), prevent_cse=False)
+    return remade(kernel, x, *args)
 
 
 def _gathered(kernel: Kernel, axes: Axes) -> Kernel:
