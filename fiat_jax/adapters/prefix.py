@@ -67,25 +67,23 @@ class PrefixTuning:
 
 
 def with_prefix(
-    weights: Mapping[str, Array], key: Array, value: Array, bias: Array | None, mask: Array | None
-) -> tuple[Array, Array, Array | None, Array | None]:
-    """Puts a prefix before keys and values; every query sees it, without a bias by position.
+    weights: Mapping[str, Array], key: Array, value: Array, mask: Array | None
+) -> tuple[Array, Array, Array | None]:
+    """Puts a prefix before keys and values, which every query sees.
 
     Args:
       weights: 'key' and 'value', each [P, N * H].
       key, value: [B, K, N, H].
-      bias: [1 or B, N, Q, K] or None.
       mask: broadcastable to [B, N, Q, K], or None.
 
     Returns:
-      The same four with P + K in the place of K.
+      The same three with P + K in the place of K.
     """
 
     def before(prefix: Array, rows: Array) -> Array:
         prefix = prefix.astype(rows.dtype).reshape(1, -1, *rows.shape[2:])
         return jnp.concatenate([jnp.broadcast_to(prefix, (rows.shape[0], *prefix.shape[1:])), rows], axis=1)
 
-    seen = ((0, 0), (0, 0), (0, 0), (weights["key"].shape[0], 0))
-    bias = None if bias is None else jnp.pad(bias, seen)
-    mask = None if mask is None else jnp.pad(mask, seen, constant_values=True)
-    return before(weights["key"], key), before(weights["value"], value), bias, mask
+    if mask is not None:
+        mask = jnp.pad(mask, ((0, 0), (0, 0), (0, 0), (weights["key"].shape[0], 0)), constant_values=True)
+    return before(weights["key"], key), before(weights["value"], value), mask

@@ -70,16 +70,40 @@ def expand_bias(by_distance: Array, queries: int) -> Array:
     return turned[None, :, :, : size - queries]
 
 
-def attend(query: Array, key: Array, value: Array, bias: Array | None, mask: Array | None) -> Array:
+def attend(
+    query: Array, key: Array, value: Array, by_distance: Array | None, mask: Array | None, parts: int = 1
+) -> Array:
     """Unscaled dot-product attention, softmax in float32.
 
     Args:
       query: [B, Q, N, H]; key, value: [B, K, N, H].
-      bias: [1 or B, N, Q, K], added to the logits, or None.
-      mask: broadcastable to [B, N, Q, K], True where a key may be seen, or None.
+      by_distance: [N, Q + M] bias of the last M keys, as for `expand_bias`, added to the logits; keys before
+        them have none. None for no bias.
+      mask: broadcastable to [B, 1, Q, K], True where a key may be seen, or None.
+      parts: in how many the heads are computed, one after another and again in the backward pass, so that
+        the logits and the bias of one part alone are held.
 
     Returns:
       [B, Q, N, H] in query's dtype.
     """
-    bias = None if bias is None else bias.astype(query.dtype)
-    return jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask, scale=1.0)
+
+    def some(query: Array, key: Array, value: Array, by_distance: Array | None) -> Array:
+        bias = None
+        if by_distance is not None:
+            bias = expand_bias(by_distance, query.shape[1]).astype(query.dtype)
+            bias = jnp.pad(bias, ((0, 0), (0, 0), (0, 0), (key.shape[1] - bias.shape[-1], 0)))
+        return jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask, scale=1.0)
+
+    if parts == 1 or query.shape[1] == 1:  # a step of decoding has no logits to speak of
+        return some(query, key, value, by_distance)
+
+    def split(x: Array, axis: int) -> Array:
+        """Parts first. Each takes heads from everywhere, and so from every device that has some."""
+        x = x.reshape(*x.shape[:axis], -1, parts, *x.shape[axis + 1 :])
+        return jnp.moveaxis(x, axis + 1, 0)
+
+    heads = split(query, 2), split(key, 2), split(value, 2), by_distance
+    if by_distance is not None:
+        heads = (*heads[:3], split(by_distance, 0))
+    out = jax.lax.map(jax.checkpoint(lambda heads: some(*heads)), heads)
+    return jnp.moveaxis(out, 0, 3).reshape(query.shape)

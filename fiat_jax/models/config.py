@@ -38,6 +38,8 @@ class T5Config:
       decoder_start_id: first decoder input.
       dtype: dtype of the matrix products. Norms, softmax, logits and loss are float32 either way.
       remat: what the backward pass computes again: nothing, all but matrix products, or every block.
+      attention_parts: in how many parts the heads of an attention are computed, one after another, to save
+        memory; a divisor of the heads.
       quantise: how the kernels inside the blocks are stored, which can then not be learned: in their dtype,
         in 'int8' with a scale an output, or in 'nf4', four bits and a scale for 64 weights.
     """
@@ -63,6 +65,7 @@ class T5Config:
     decoder_start_id: int = 0
     dtype: Dtype = "bfloat16"
     remat: Remat = "none"
+    attention_parts: int = 1
     quantise: Quantise = "none"
 
     def __post_init__(self) -> None:
@@ -76,6 +79,11 @@ class T5Config:
                 raise ConfigError(
                     f"{name}: expected one of {', '.join(get_args(kind))}, found {getattr(self, name)!r}."
                 )
+        if self.attention_parts < 1 or self.num_heads % self.attention_parts:
+            raise ConfigError(
+                f"attention_parts: expected a divisor of the {self.num_heads} heads, found "
+                f"{self.attention_parts}."
+            )
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout: expected a rate in [0, 1), found {self.dropout}.")
 

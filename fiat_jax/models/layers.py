@@ -113,12 +113,14 @@ class Attention(nn.Module):
         """Keys and values [B, K, N, H] of the states [B, K, D] that may be attended to."""
         return self._heads(self.key(x)), self._heads(self.value(x))
 
-    def __call__(self, x: Array, key: Array, value: Array, bias: Array | None, mask: Array | None) -> Array:
+    def __call__(
+        self, x: Array, key: Array, value: Array, by_distance: Array | None, mask: Array | None
+    ) -> Array:
         """Attends from x [B, Q, D]; see `attend` for the other arguments."""
         if isinstance(self.adapter, PrefixTuning) and self.adapter.adapts("/".join(self.path)):
             prefix = self.prefix(self.adapter.weights(self.config.d_attention))
-            key, value, bias, mask = with_prefix(prefix, key, value, bias, mask)
-        y = attend(self._heads(self.query(x)), key, value, bias, mask)
+            key, value, mask = with_prefix(prefix, key, value, mask)
+        y = attend(self._heads(self.query(x)), key, value, by_distance, mask, self.config.attention_parts)
         return self.out(y.reshape(*y.shape[:2], self.config.d_attention))
 
     def _heads(self, x: Array) -> Array:

@@ -153,9 +153,10 @@ def boxed(kernel: Kernel, axes: Axes) -> Any:
 def with_kernel(function: Callable[..., Array], kernel: Kernel, axes: Axes, x: Array, *args: Any) -> Array:
     """`function(kernel, x, *args)` with the kernel as an array of x's dtype.
 
-    Where it is stored in fewer bits, devices that share it between them gather it so, and the backward pass
-    keeps it so, with the arguments, and makes the array a second time: otherwise a scan over layers would
-    keep those of all layers at once.
+    Devices that share it between them gather it as it is stored: left to itself, XLA passes it round in a
+    ring and adds up products in memory on the way. Where it is stored in fewer bits, the backward pass keeps
+    it so, with the arguments, and makes the array a second time: otherwise a scan over layers would keep
+    those of all layers at once.
 
     Args:
       function: of an array [in, out], x and the other arguments.
@@ -166,12 +167,11 @@ def with_kernel(function: Callable[..., Array], kernel: Kernel, axes: Axes, x: A
     """
 
     def computed(kernel: Kernel, x: Array, *args: Any) -> Array:
-        return function(kernel.astype(x.dtype), x, *args)
+        return function(_gathered(kernel, axes).astype(x.dtype), x, *args)
 
-    if not is_quantised(kernel):
-        return computed(kernel, x, *args)
-    remade = jax.checkpoint(lambda kernel, *args: computed(_gathered(kernel, axes), *args), prevent_cse=False)
-    return remade(kernel, x, *args)
+    if is_quantised(kernel):
+        computed = jax.checkpoint(computed, prevent_cse=False)
+    return computed(kernel, x, *args)
 
 
 def _gathered(kernel: Kernel, axes: Axes) -> Kernel:

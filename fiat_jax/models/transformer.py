@@ -14,7 +14,7 @@ import jax.numpy as jnp
 
 from fiat_jax.adapters import Adapter, SoftPrompt
 from fiat_jax.adapters.soft_prompt import prepend
-from fiat_jax.models.attention import expand_bias, relative_buckets, relative_distances
+from fiat_jax.models.attention import relative_buckets, relative_distances
 from fiat_jax.models.cache import Cache, KeysValues, write
 from fiat_jax.models.config import T5Config
 from fiat_jax.models.layers import Attention, FeedForward, Learned, RMSNorm
@@ -44,13 +44,12 @@ class _Block(nn.Module):
         return kind(self.config, adapter=self.adapter, train=self.train, name=name)
 
     def bias(self, x: Array, context: Context) -> Array:
-        """Self-attention's bias [1, N, Q, K] of states [B, Q, D], expanded where it is added."""
+        """Self-attention's bias by distance [N, Q + K], of states [B, Q, D]."""
         by_distance = context.bias
         if by_distance is None:
             by_distance = RelativeBias(self.config, name="relative_bias")(context.buckets)
         # Else XLA expands it before the loop over layers, and the whole lies in memory all the while.
-        by_distance, _ = jax.lax.optimization_barrier((by_distance, jax.lax.stop_gradient(x)))
-        return expand_bias(by_distance, x.shape[1])
+        return jax.lax.optimization_barrier((by_distance, jax.lax.stop_gradient(x)))[0]
 
     def add(self, x: Array, branch: Array) -> Array:
         """Adds a residual branch; where the branch is float32, so is the sum before it is rounded."""

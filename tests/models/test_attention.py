@@ -5,7 +5,7 @@ import jax.numpy as jnp
 import numpy as np
 import pytest
 
-from fiat_jax.models.attention import expand_bias, relative_buckets, relative_distances
+from fiat_jax.models.attention import attend, expand_bias, relative_buckets, relative_distances
 
 T5 = {"num_buckets": 32, "max_distance": 128}
 DISTANCES = jnp.arange(-300, 301)
@@ -43,3 +43,27 @@ def test_what_flows_back_to_a_distance_is_the_sum_over_its_diagonal():
     for distance, found in zip(np.asarray(relative_distances(0, 4, 6)), np.asarray(flowed).T, strict=True):
         expected = np.trace(weights[0], offset=distance, axis1=1, axis2=2)
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
+
+
+@pytest.mark.parametrize("parts", [2, 6])
+def test_heads_in_parts_attend_and_learn_as_all_at_once(parts):
+    random = np.random.default_rng(0)
+    query, key, value = (random.normal(size=(2, k, 6, 8)).astype(np.float32) for k in (5, 9, 9))
+    by_distance = random.normal(size=(6, 5 + 7)).astype(np.float32)  # the first two keys are a prefix
+    mask = np.arange(9) < np.array([9, 6])[:, None]
+
+    def total(parts, *heads):
+        return (attend(*heads, mask[:, None, None], parts) ** 2).sum()
+
+    whole, expected = jax.value_and_grad(total, (1, 2, 3, 4))(1, query, key, value, by_distance)
+    found, gradients = jax.value_and_grad(total, (1, 2, 3, 4))(parts, query, key, value, by_distance)
+    np.testing.assert_allclose(found, whole, rtol=1e-6)
+    for one, other in zip(gradients, expected, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+
+
+def test_a_prefix_has_no_bias():
+    ones = jnp.ones((1, 3, 1, 2))
+    bias = jnp.full((1, 1 + 2), jnp.log(2.0))  # of the last two keys: each weighs twice what the first does
+    seen = attend(ones[:, :1], ones, jnp.arange(3.0)[None, :, None, None] * ones, bias, None)
+    np.testing.assert_allclose(seen[0, 0, 0], (0 + 2 * 1 + 2 * 2) / 5, rtol=1e-6)
