@@ -53,6 +53,7 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "annotate": Command("fiat_jax.cli.annotate:annotate", "ask the reasoner for a rationale of each example"),
+    "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts"),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads"),
     "predict": Command("fiat_jax.cli.predict:predict", "answer new inputs with a run", "reads"),

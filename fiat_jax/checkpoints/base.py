@@ -5,7 +5,7 @@ from typing import Any
 
 from fiat_jax.checkpoints import huggingface
 from fiat_jax.checkpoints.huggingface import Pretrained
-from fiat_jax.models.config import Dtype, Quantise, Remat
+from fiat_jax.models.config import Dtype, Quantise, Remat, T5Config
 
 
 @dataclass(frozen=True)
@@ -16,6 +16,8 @@ class Base:
       path: a Hugging Face folder or hub id.
       dtype: dtype of the matrix products, 'bfloat16' or 'float32'; on a CPU float32 is usually the faster.
       remat: what the backward pass computes again to save memory: 'none', 'dots' or 'full'.
+      attention_parts: in how many parts the heads of an attention are computed, one after another; more need
+        less memory.
       quantise: how the kernels inside the blocks are kept under an adapter: 'none' in the dtype, or in fewer
         bits as 'int8' or 'nf4'.
       dropout: rate while training; None takes the one of config.json.
@@ -24,6 +26,7 @@ class Base:
     path: str
     dtype: Dtype = "bfloat16"
     remat: Remat = "none"
+    attention_parts: int = 1
     quantise: Quantise = "none"
     dropout: float | None = None
 
@@ -33,7 +36,17 @@ class Base:
         Raises:
           ConfigError, DataError: as `huggingface.open_model`.
         """
-        settings: dict[str, Any] = {"dtype": self.dtype, "remat": self.remat, "quantise": self.quantise}
-        if self.dropout is not None:
-            settings["dropout"] = self.dropout
-        return huggingface.open_model(self.path, **settings)
+        return huggingface.open_model(self.path, **self._settings())
+
+    def config(self) -> T5Config:
+        """The config alone; of the model, config.json is enough.
+
+        Raises:
+          ConfigError, DataError: as `open`.
+        """
+        return huggingface.plan_config(self.path, **self._settings())
+
+    def _settings(self) -> dict[str, Any]:
+        names = ("dtype", "remat", "attention_parts", "quantise", "dropout")
+        settings = {name: getattr(self, name) for name in names}
+        return {name: value for name, value in settings.items() if value is not None}

@@ -5,7 +5,7 @@ The files are checked against the config before an array is allocated.
 
 import json
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,6 +83,20 @@ def load_config(source: str | Path, **settings: Any) -> T5Config:
     return _open(find_folder(source), settings)[0]
 
 
+def plan_config(source: str | Path, **settings: Any) -> T5Config:
+    """The config of a model whose weights need not be there: of a folder, config.json is enough.
+
+    The weights tell whether the head is the embedding; without them, it is in the first T5s alone, whose
+    feed-forward layers are not gated. Arguments and errors as for `open_model`.
+    """
+    folder = find_folder(source, wanted=["config.json"])
+    if any(folder.glob("*.safetensors")):
+        return load_config(folder, **settings)
+    raw = read_config(folder)
+    config = T5Config.from_hf(raw, tied=False, **settings)
+    return config if config.gated else T5Config.from_hf(raw, tied=True, **settings)
+
+
 def read_config(folder: str | Path) -> dict[str, Any]:
     """The config.json of a folder as it is written.
 
@@ -101,10 +115,14 @@ def read_config(folder: str | Path) -> dict[str, Any]:
     return raw
 
 
-def find_folder(source: str | Path) -> Path:
+def find_folder(source: str | Path, wanted: Sequence[str] = (*_HUB_WEIGHTS, *_HUB_WORDS)) -> Path:
     """The folder itself, or that of a hub id in the hub's cache, downloaded when it is not there yet.
 
     HF_HOME, HF_TOKEN and HF_HUB_OFFLINE are honoured.
+
+    Args:
+      source: a folder or a hub id.
+      wanted: patterns of the files that are downloaded.
 
     Raises:
       ConfigError: neither a folder nor a hub id that can be had.
@@ -116,15 +134,15 @@ def find_folder(source: str | Path) -> Path:
         raise ConfigError(
             f"{source}: expected a folder with config.json and safetensors, or a hub id like 'owner/name'."
         )
-    return _download(str(source))
+    return _download(str(source), wanted)
 
 
-def _download(hub_id: str) -> Path:
+def _download(hub_id: str, wanted: Sequence[str]) -> Path:
     from huggingface_hub import errors, snapshot_download
 
     expected = f"{hub_id}: expected a folder or a hub id; there is no such folder, and"
     try:
-        return Path(snapshot_download(hub_id, allow_patterns=[*_HUB_WEIGHTS, *_HUB_WORDS]))
+        return Path(snapshot_download(hub_id, allow_patterns=list(wanted)))
     except errors.LocalEntryNotFoundError:
         raise ConfigError(
             f"{expected} the hub cannot be reached (or HF_HUB_OFFLINE is set) while HF_HOME does not "

@@ -46,8 +46,7 @@ def read_params(
         if config.quantise != "none" and not learned and "/layers/" in row.path and row.transposed:
             flat[row.path] = _read_quantised(row, config, tensors, places.get(row.path))
             continue
-        matrix = row.transposed or row.path == "shared/embedding"
-        dtype = np.dtype(config.dtype if matrix and not learned else "float32")
+        dtype = row.dtype(config, learned)
         flat[row.path] = _read(row, config, tensors, dtype, places.get(row.path))
     return unflatten_dict(flat, sep="/")
 

@@ -3,6 +3,9 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import ml_dtypes  # noqa: F401  so that numpy knows bfloat16
+import numpy as np
+
 from fiat_jax.models.config import T5Config
 
 
@@ -26,6 +29,11 @@ class Row:
     def transposed(self) -> bool:
         """Kernels are [in, out] here and [out, in] there; all else is the same way round."""
         return self.path.endswith("/kernel")
+
+    def dtype(self, config: T5Config, learned: bool) -> np.dtype:
+        """The dtype of our array: a learned one is float32, and so are norms and biases by position."""
+        matrix = self.transposed or self.path == "shared/embedding"
+        return np.dtype(config.dtype if matrix and not learned else "float32")
 
     def layers(self, config: T5Config) -> int | None:
         """How many tensors of theirs are stacked; None where one is one."""

@@ -1,5 +1,6 @@
 """The mesh of devices, and the one table that maps logical axes to it."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -40,21 +41,25 @@ class Mesh:
     fsdp: int = 1
     tensor: int = 1
 
-    def build(self) -> jax.sharding.Mesh:
+    def build(self, devices: Sequence[Any] | None = None) -> jax.sharding.Mesh:
         """The mesh over all devices.
+
+        Args:
+          devices: those of a plan; by default the ones at hand.
 
         Raises:
           ConfigError: the axes do not multiply to the number of devices.
         """
-        devices = jax.device_count()
+        devices = jax.devices() if devices is None else devices
         fixed = self.fsdp * self.tensor
-        data = devices // max(fixed, 1) if self.data == -1 else self.data
-        if min(data, self.fsdp, self.tensor) < 1 or data * fixed != devices:
+        data = len(devices) // max(fixed, 1) if self.data == -1 else self.data
+        if min(data, self.fsdp, self.tensor) < 1 or data * fixed != len(devices):
             raise ConfigError(
-                f"Mesh: expected data x fsdp x tensor to be the {devices} devices there are, found "
+                f"Mesh: expected data x fsdp x tensor to be the {len(devices)} devices there are, found "
                 f"{self.data} x {self.fsdp} x {self.tensor}; Mesh.data = -1 takes what the others leave."
             )
-        return jax.make_mesh((data, self.fsdp, self.tensor), AXES, axis_types=(AxisType.Auto,) * len(AXES))
+        shape, types = (data, self.fsdp, self.tensor), (AxisType.Auto,) * len(AXES)
+        return jax.make_mesh(shape, AXES, axis_types=types, devices=devices)
 
 
 def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:
@@ -72,6 +77,11 @@ def batch_rows(mesh: jax.sharding.Mesh) -> int:
     return mesh.shape["data"] * mesh.shape["fsdp"]
 
 
+def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:
+    """The sharding of arrays whose leading axis is the rows of a batch."""
+    return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
+
+
 def put_batch(batch: Batch | np.ndarray, mesh: jax.sharding.Mesh) -> Any:
     """Places arrays with their leading axis split over the devices that share the batch.
 
@@ -85,4 +95,4 @@ def put_batch(batch: Batch | np.ndarray, mesh: jax.sharding.Mesh) -> Any:
                 f"batch_size: expected a multiple of the {shares} devices that share a batch, "
                 f"found {leaf.shape[0]}."
             )
-    return jax.device_put(batch, NamedSharding(mesh, PartitionSpec(("data", "fsdp"))))
+    return jax.device_put(batch, batch_sharding(mesh))
