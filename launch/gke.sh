@@ -26,14 +26,13 @@ WORKLOAD_FLAGS=${WORKLOAD_FLAGS:-}  # more of `xpk workload create`
 (($# > 0)) || usage
 verb=$1
 shift
-[[ -n $PROJECT ]] || refuse "expected PROJECT, the Google Cloud project, found nothing; set it in front of the line."
+[[ -n $PROJECT ]] || refuse "expected PROJECT in front of the line, the Google Cloud project; found nothing."
 place=(--project="$PROJECT" --zone="$ZONE")
 capacity=--on-demand
 [[ -z $SPOT ]] || capacity=--spot
 
 image() {
-  [[ -n $IMAGE ]] ||
-    refuse "expected IMAGE, where the project keeps images, with a tag, found nothing; set it in front of the line."
+  [[ -n $IMAGE ]] || refuse "expected IMAGE in front of the line, a place for the image; found nothing."
 }
 
 case $verb in

@@ -3,7 +3,8 @@
 #
 #   launch/install.sh [--dry_run] tpu|gpu
 #
-# uv brings Python 3.12 where there is none. Versions are those of constraints/. Given again it changes nothing.
+# uv brings Python 3.12 where there is none. Versions are those of constraints/. Given again it changes
+# nothing.
 
 # shellcheck source=launch/lib.sh
 . "$(dirname "${BASH_SOURCE[0]}")/lib.sh"

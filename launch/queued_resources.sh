@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A slice of Cloud TPU VMs when there is one: asks for it, waits, installs and runs on all of its workers, and asks
-# again when it was preempted.
+# A slice of Cloud TPU VMs when there is one: asks for it, waits, installs and runs on all of its workers, and
+# asks again when it was preempted.
 #
 #   launch/queued_resources.sh [--dry_run] start gs://BUCKET/RUN [fiat train flags ...]
 #   launch/queued_resources.sh [--dry_run] create | install | run gs://BUCKET/RUN [flags ...] | stop | delete
@@ -29,7 +29,8 @@ create() {
   local -a more
   read -ra more <<<"$CREATE_FLAGS"
   step gcloud compute tpus queued-resources create "$NAME" --node-id="$NAME" --zone="$ZONE" \
-    --accelerator-type="$TYPE" --runtime-version="${RUNTIME:-$(runtime_of "$TYPE")}" ${SPOT:+--spot} "${more[@]}"
+    --accelerator-type="$TYPE" --runtime-version="${RUNTIME:-$(runtime_of "$TYPE")}" \
+    ${SPOT:+--spot} "${more[@]}"
 }
 
 # Gives the slice back too.

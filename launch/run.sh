@@ -4,10 +4,11 @@
 #   launch/run.sh [--dry_run] [--distributed] RUN_DIR [fiat train flags ...]
 #   launch/run.sh runs/mine --gin_file mine.gin
 #
-# `fiat` exits with 75 when it has saved and wants the same command again, and gets it. Wrong settings, wrong data
-# and a loss that is not finite (2, 3, 4) end the run at once; after any other failure the same command is given
-# again, but no more than MAX_FAILURES times in a row. SIGTERM and Ctrl-C reach `fiat` as SIGTERM: it saves, and
-# this exits with 75 for whoever launched it. --distributed is for one of several processes.
+# `fiat` exits with 75 when the same command is to go on, and gets it. Wrong settings, wrong data, a loss that
+# is not finite and processes that do not come (2, 3, 4, 69) end the run at once; after any other failure the
+# same command is given again, no more than MAX_FAILURES times in a row. SIGTERM and Ctrl-C reach `fiat` as
+# SIGTERM: it saves, and this exits with 75 for whoever launched it. --distributed is for one of several
+# processes.
 MAX_FAILURES=${MAX_FAILURES:-3} # of a kind that may pass, in a row
 RETRY_WAIT=${RETRY_WAIT:-10}    # seconds before the same command is given again
 
@@ -35,7 +36,7 @@ finish() {
     supervised "$@" || code=$?
     case $code in
       0) return ;;
-      2 | 3 | 4 | 126 | 127) exit "$code" ;;
+      2 | 3 | 4 | 69) exit "$code" ;;
       75) failures=0 ;;
       *) failures=$((failures + 1)) ;;
     esac

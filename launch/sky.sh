@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A slice of TPUs or nodes of GPUs wherever SkyPilot finds them, as a managed job: started again, also elsewhere,
-# after a preemption and after exit code 75.
+# A slice of TPUs or nodes of GPUs wherever SkyPilot finds them, as a managed job: started again, also
+# elsewhere, after a preemption and after exit code 75.
 #
 #   launch/sky.sh [--dry_run] start gs://BUCKET/RUN [fiat train flags ...]
 #   launch/sky.sh [--dry_run] logs | stop
@@ -26,7 +26,8 @@ case $verb in
   start)
     (($# > 0)) && [[ $1 != -* ]] || usage
     shared_folder "$1"
-    [[ $extra == gpu || $NODES == 1 ]] || refuse "expected NODES=1 for a slice of TPUs, found $NODES; take a larger slice."
+    [[ $extra == gpu || $NODES == 1 ]] ||
+      refuse "expected NODES=1 for a slice of TPUs, found $NODES; take a larger slice."
     spot=--no-use-spot
     [[ -z $SPOT ]] || spot=--use-spot
     read -ra more <<<"$SKY_FLAGS"

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# GPU nodes under SLURM: one job of one process a node, which goes back into the queue when its time is over, when
-# it was preempted and when it exits with 75.
+# GPU nodes under SLURM: one job of one process a node, which goes back into the queue when its time is over,
+# when it was preempted and when it exits with 75.
 #
 #   launch/slurm.sh [--dry_run] RUN_DIR [fiat train flags ...]
 #
@@ -20,6 +20,7 @@ MAX_REQUEUES=${MAX_REQUEUES:-3} # after a node or a process was lost; after 75 t
 
 (($# > 0)) && [[ $1 != -* ]] || usage
 read -ra more <<<"$SBATCH_FLAGS"
-step sbatch --job-name="$NAME" --nodes="$NODES" --ntasks-per-node=1 --gpus-per-node="$GPUS" --cpus-per-task="$CPUS" \
-  --time="$TIME" --signal="TERM@$GRACE" --requeue --open-mode=append --output="$NAME-%j.log" \
-  --export=ALL,MAX_REQUEUES="$MAX_REQUEUES" "${more[@]}" "$repository/launch/slurm_job.sh" "$repository" "$@"
+step sbatch --job-name="$NAME" --nodes="$NODES" --ntasks-per-node=1 --gpus-per-node="$GPUS" \
+  --cpus-per-task="$CPUS" --time="$TIME" --signal="TERM@$GRACE" --requeue --open-mode=append \
+  --output="$NAME-%j.log" --export=ALL,MAX_REQUEUES="$MAX_REQUEUES" "${more[@]}" \
+  "$repository/launch/slurm_job.sh" "$repository" "$@"

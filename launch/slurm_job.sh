@@ -3,8 +3,8 @@
 #
 #   slurm_job.sh REPOSITORY RUN_DIR [fiat train flags ...]
 #
-# jax finds the processes and their coordinator by SLURM's variables, but would give each process one GPU: the node's
-# are named to it.
+# jax finds the processes and their coordinator by SLURM's variables, but would give each process one GPU: the
+# node's are named to it.
 set -uo pipefail
 
 repository=$1

@@ -1,7 +1,7 @@
 # shellcheck shell=bash
-# What is done on a slice of TPUs however it was had. tpu_vm.sh and queued_resources.sh set the variables and say
-# how it is had: `create`, `delete`, `describe` (the command that says its state), `up` (the state in which it can
-# be used) and `dead` (those from which it does not come back).
+# What is done on a slice of TPUs however it was had. tpu_vm.sh and queued_resources.sh set the variables and
+# say how it is had: `create`, `delete`, `describe` (the command that says its state), `up` (the state in
+# which it can be used) and `dead` (those from which it does not come back).
 # shellcheck disable=SC2153,SC2154
 
 # The software that a kind of TPU runs, as Cloud TPU's page on runtimes has it.
@@ -24,12 +24,13 @@ install() {
   local -a files
   read -ra files <<<"$FILES"
   step git -C "$repository" archive --format=tar.gz --prefix=fiat_jax/ --output="$archive" HEAD &&
-    step gcloud compute tpus tpu-vm scp "$archive" "${files[@]}" "$NAME:" --zone="$ZONE" --worker=all --recurse &&
+    step gcloud compute tpus tpu-vm scp "$archive" "${files[@]}" "$NAME:" \
+      --zone="$ZONE" --worker=all --recurse &&
     on_all_workers 'tar --extract --gzip --file fiat_jax.tar.gz && fiat_jax/launch/install.sh tpu'
 }
 
-# Runs on all workers. A lost connection does not stop them: they go on, and the lock lets the same line, given
-# again, wait for them. Each keeps what it says in ~/fiat.log.
+# Runs on all workers. A lost connection does not stop them: they go on, and the lock lets the same line,
+# given again, wait for them. Each keeps what it says in ~/fiat.log.
 run() {
   local line
   line=$(quoted flock fiat.lock fiat_jax/launch/run.sh --distributed "$@")
@@ -46,7 +47,8 @@ state() {
   "${describe[@]}" 2>/dev/null || true
 }
 
-# Asks for the slice where there is none, waits until it is up, and installs; a slice that is up stays as it is.
+# Asks for the slice where there is none, waits until it is up, and installs; a slice that is up stays as it
+# is.
 provide() {
   local now=
   if [[ -z $dry_run ]]; then
@@ -91,7 +93,7 @@ start() {
       exit "$code"
     fi
   done
-  echo "${0##*/}: done; $NAME costs until: launch/${0##*/} delete"
+  [[ -n $dry_run ]] || echo "${0##*/}: done; $NAME costs until: launch/${0##*/} delete"
 }
 
 main() {

@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
-# A slice of Cloud TPU VMs, at once or not at all: creates it, installs and runs on all of its workers, and does so
-# again when it was preempted.
+# A slice of Cloud TPU VMs, at once or not at all: creates it, installs and runs on all of its workers, and
+# does so again when it was preempted.
 #
 #   launch/tpu_vm.sh [--dry_run] start gs://BUCKET/RUN [fiat train flags ...]
 #   launch/tpu_vm.sh [--dry_run] create | install | run gs://BUCKET/RUN [flags ...] | stop | delete

@@ -114,7 +114,7 @@ def called(tmp_path):
 
 
 def dry(line):
-    return re.sub(r"launch/(\w+)\.sh", r"launch/\1.sh --dry_run", line, count=1)
+    return re.sub(r"launch/(\w+)\.sh( --dry_run)?", r"launch/\1.sh --dry_run", line, count=1)
 
 
 @pytest.mark.parametrize("target", LINES)
@@ -148,7 +148,7 @@ SHOWN = [
     (page.name, line.strip())
     for page in PAGES
     for line in re.sub(r" \\\n +", " ", page.read_text(encoding="utf-8")).splitlines()
-    if re.match(r"    ([A-Z_]+=\S+ )*launch/\w+\.sh", line)
+    if re.match(r"    ([A-Z_]+=('[^']*'|\S+) )*launch/\w+\.sh", line)
 ]
 
 
@@ -218,12 +218,13 @@ def fiat(programs, tmp_path):
         ((3,), "train", 3),
         ((4,), "train", 4),
         ((0, 3), "train eval", 3),
+        ((75, 69), "train train", 69),
         ((1, 0, 0), "train train eval", 0),
         ((134, 1, 137), "train train train", 1),
         ((1, 1, 75, 1, 1, 0, 0), "train train train train train train eval", 0),
     ],
 )
-def test_a_run_starts_again_after_75_always_after_2_3_and_4_never_and_after_others_a_few_times(
+def test_a_run_starts_again_always_after_75_never_after_what_stays_wrong_else_a_few_times(
     codes, commands, code, fiat, shell, tmp_path
 ):
     fiat(*codes)
@@ -355,27 +356,42 @@ def test_what_the_dockerfile_copies_is_there_and_no_image_is_named_with_its_host
     assert re.findall(r"^FROM (.+)", text, re.MULTILINE) == ["python:3.12-slim"]
 
 
-def test_a_local_launch_trains_stops_when_told_goes_on_and_scores(world, tmp_path):  # noqa: F811
+@pytest.fixture
+def launched(world, tmp_path):  # noqa: F811
+    """Starts a local launch of the small world, whose run folder is runs/fiat-0, with the real `fiat`."""
     code = "import sys; from fiat_jax.cli import main; sys.exit(main())"
     put(tmp_path, "fiat", f'exec "{sys.executable}" -c "{code}" "$@"')
     variables = {**os.environ, "PATH": f"{tmp_path}:{os.environ['PATH']}", "PYTHONPATH": str(ROOT)}
     command = [LAUNCH / "local.sh", "runs", "fiat", "0", "--gin_file", "world.gin"]
-    run, metrics = Path("runs/fiat-0"), Path("runs/fiat-0/metrics.jsonl")
+    return lambda: subprocess.Popen(command, env=variables, stdout=subprocess.PIPE, text=True)
 
-    process = subprocess.Popen(command, env=variables, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+def check_a_whole_run(folder):
+    """Every step once and in order, and an answer for each test example."""
+    rows = [json.loads(line) for line in (folder / "metrics.jsonl").read_text().splitlines()]
+    losses = [(row["step"], row["loss"]) for row in rows if row["split"] == "train"]
+    assert [step for step, _ in losses] == list(range(1, 13)) and losses[-1][1] < losses[0][1]
+    assert len((folder / "predictions" / "test.jsonl").read_text().splitlines()) == 7
+
+
+def test_a_local_launch_trains_and_scores_and_passes_over_what_is_done(launched):
+    process = launched()
+    said, _ = process.communicate(timeout=600)
+    assert process.returncode == 0 and "mean" in said
+    check_a_whole_run(Path("runs/fiat-0"))
+    assert launched().communicate(timeout=60)[0] == "runs/fiat-0: done before\n"
+
+
+@pytest.mark.slow
+def test_a_local_launch_that_is_told_to_stop_goes_on_when_given_again(launched):
+    process, metrics = launched(), Path("runs/fiat-0/metrics.jsonl")
     while not (metrics.exists() and '"step": 2,' in metrics.read_text()):
         assert process.poll() is None, "the launch ended by itself"
         time.sleep(0.02)
     process.send_signal(signal.SIGTERM)
-    assert process.wait(timeout=120) == 75
-    assert not (run / "predictions").exists()
-
-    def launched():
-        return subprocess.run(command, env=variables, capture_output=True, text=True, check=True).stdout
-
-    assert "mean" in launched()
-    assert len((run / "predictions" / "test.jsonl").read_text().splitlines()) == 7
-    rows = [json.loads(line) for line in metrics.read_text().splitlines()]
-    losses = {row["step"]: row["loss"] for row in rows if row["split"] == "train"}
-    assert list(losses) == list(range(1, 13)) and losses[12] < losses[1]
-    assert launched() == "runs/fiat-0: done before\n"
+    process.communicate(timeout=120)
+    assert process.returncode == 75 and not Path("runs/fiat-0/predictions").exists()
+    process = launched()
+    process.communicate(timeout=600)
+    assert process.returncode == 0
+    check_a_whole_run(Path("runs/fiat-0"))
