@@ -80,14 +80,14 @@ def attend(
       by_distance: [N, Q + M] bias of the last M keys, as for `expand_bias`, added to the logits; keys before
         them have none. None for no bias.
       mask: broadcastable to [B, 1, Q, K], True where a key may be seen, or None.
-      parts: in how many the heads are computed, one after another and again in the backward pass, so that
-        the logits and the bias of one part alone are held.
+      parts: in how many the heads, and the rows too where these are more than the heads, are computed, one
+        after another and again in the backward pass, so that the logits and bias of one part alone are held.
 
     Returns:
       [B, Q, N, H] in query's dtype.
     """
 
-    def some(query: Array, key: Array, value: Array, by_distance: Array | None) -> Array:
+    def some(query: Array, key: Array, value: Array, by_distance: Array | None, mask: Array | None) -> Array:
         bias = None
         if by_distance is not None:
             bias = expand_bias(by_distance, query.shape[1]).astype(query.dtype)
@@ -95,15 +95,22 @@ def attend(
         return jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask, scale=1.0)
 
     if parts == 1 or query.shape[1] == 1:  # a step of decoding has no logits to speak of
-        return some(query, key, value, by_distance)
+        return some(query, key, value, by_distance, mask)
+    (rows, queries, heads, width), head_parts = query.shape, math.gcd(parts, query.shape[2])
+    row_parts = math.gcd(parts // head_parts, rows)
 
-    def split(x: Array, axis: int) -> Array:
-        """Parts first. Each takes heads from everywhere, and so from every device that has some."""
-        x = x.reshape(*x.shape[:axis], -1, parts, *x.shape[axis + 1 :])
-        return jnp.moveaxis(x, axis + 1, 0)
+    def split(x: Array) -> Array:
+        """[parts, rows, K, heads, H]. Each part takes from everywhere, and so from every device."""
+        x = x.reshape(-1, row_parts, x.shape[1], heads // head_parts, head_parts, width)
+        return jnp.moveaxis(x, (4, 1), (0, 1)).reshape(-1, *x.shape[:1], *x.shape[2:4], width)
 
-    heads = split(query, 2), split(key, 2), split(value, 2), by_distance
     if by_distance is not None:
-        heads = (*heads[:3], split(by_distance, 0))
-    out = jax.lax.map(jax.checkpoint(lambda heads: some(*heads)), heads)
-    return jnp.moveaxis(out, 0, 3).reshape(query.shape)
+        by_distance = jnp.moveaxis(by_distance.reshape(-1, head_parts, by_distance.shape[1]), 1, 0)
+        by_distance = jnp.repeat(by_distance, row_parts, axis=0)
+    if mask is not None:
+        mask = jnp.broadcast_to(mask, (rows, *mask.shape[1:])).reshape(-1, row_parts, *mask.shape[1:])
+        mask = jnp.tile(jnp.moveaxis(mask, 1, 0), (head_parts, 1, 1, 1, 1))
+    part = jax.checkpoint(lambda arrays: some(*arrays))
+    out = jax.lax.map(part, (split(query), split(key), split(value), by_distance, mask))
+    out = out.reshape(head_parts, row_parts, -1, queries, heads // head_parts, width)
+    return jnp.moveaxis(out, (0, 1), (4, 1)).reshape(query.shape)

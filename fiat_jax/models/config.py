@@ -38,8 +38,8 @@ class T5Config:
       decoder_start_id: first decoder input.
       dtype: dtype of the matrix products. Norms, softmax, logits and loss are float32 either way.
       remat: what the backward pass computes again: nothing, all but matrix products, or every block.
-      attention_parts: in how many parts the heads of an attention are computed, one after another, to save
-        memory; a divisor of the heads.
+      attention_parts: in how many parts an attention is computed, one after another, to save memory: a
+        divisor of the heads, or a multiple, with which rows are parted too.
       quantise: how the kernels inside the blocks are stored, which can then not be learned: in their dtype,
         in 'int8' with a scale an output, or in 'nf4', four bits and a scale for 64 weights.
     """
@@ -79,10 +79,10 @@ class T5Config:
                 raise ConfigError(
                     f"{name}: expected one of {', '.join(get_args(kind))}, found {getattr(self, name)!r}."
                 )
-        if self.attention_parts < 1 or self.num_heads % self.attention_parts:
+        heads, parts = self.num_heads, self.attention_parts
+        if parts < 1 or (heads % parts and parts % heads):
             raise ConfigError(
-                f"attention_parts: expected a divisor of the {self.num_heads} heads, found "
-                f"{self.attention_parts}."
+                f"attention_parts: expected a divisor or a multiple of the {heads} heads, found {parts}."
             )
         if not 0.0 <= self.dropout < 1.0:
             raise ConfigError(f"dropout: expected a rate in [0, 1), found {self.dropout}.")

@@ -45,8 +45,8 @@ def test_what_flows_back_to_a_distance_is_the_sum_over_its_diagonal():
         np.testing.assert_allclose(found, expected, rtol=1e-5, atol=1e-6)
 
 
-@pytest.mark.parametrize("parts", [2, 6])
-def test_heads_in_parts_attend_and_learn_as_all_at_once(parts):
+@pytest.mark.parametrize("parts", [2, 6, 12])
+def test_attention_in_parts_is_and_learns_as_all_at_once(parts):
     random = np.random.default_rng(0)
     query, key, value = (random.normal(size=(2, k, 6, 8)).astype(np.float32) for k in (5, 9, 9))
     by_distance = random.normal(size=(6, 5 + 7)).astype(np.float32)  # the first two keys are a prefix
