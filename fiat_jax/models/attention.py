@@ -107,10 +107,16 @@ def attend(
     if by_distance is not None:
         by_distance = jnp.moveaxis(by_distance.reshape(-1, head_parts, by_distance.shape[1]), 1, 0)
         by_distance = jnp.repeat(by_distance, row_parts, axis=0)
-    if mask is not None:
-        mask = jnp.broadcast_to(mask, (rows, *mask.shape[1:])).reshape(-1, row_parts, *mask.shape[1:])
-        mask = jnp.tile(jnp.moveaxis(mask, 1, 0), (head_parts, 1, 1, 1, 1))
-    part = jax.checkpoint(lambda arrays: some(*arrays))
-    out = jax.lax.map(part, (split(query), split(key), split(value), by_distance, mask))
+    each = None
+    if mask is not None and mask.shape[0] == rows:
+        each = jnp.moveaxis(mask.reshape(-1, row_parts, *mask.shape[1:]), 1, 0)
+        each = jnp.tile(each, (head_parts, 1, 1, 1, 1))
+
+    @jax.checkpoint
+    def part(arrays: tuple[Array, Array, Array, Array | None, Array | None]) -> Array:
+        query, key, value, by_distance, its_mask = arrays
+        return some(query, key, value, by_distance, mask if its_mask is None else its_mask)
+
+    out = jax.lax.map(part, (split(query), split(key), split(value), by_distance, each))
     out = out.reshape(head_parts, row_parts, -1, queries, heads // head_parts, width)
     return jnp.moveaxis(out, (0, 1), (4, 1)).reshape(query.shape)

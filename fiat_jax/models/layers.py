@@ -17,7 +17,7 @@ from fiat_jax.adapters import Adapter, PrefixTuning, ProjectionAdapter, Weight
 from fiat_jax.adapters.prefix import with_prefix
 from fiat_jax.models.attention import attend
 from fiat_jax.models.config import T5Config
-from fiat_jax.models.quantised import Kernel, boxed, quantise, with_kernel
+from fiat_jax.models.quantised import Kernel, boxed, gathered, quantise, with_kernel
 from fiat_jax.typing import Array
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
@@ -54,7 +54,8 @@ class Learned(nn.Module):
 
         def value(name: str, weight: Weight) -> Array:
             init = nn.with_logical_partitioning(weight.init, weight.axes)
-            return self.variable("adapter", name, lambda: init(self.make_rng("adapter"), weight.shape)).value
+            held = self.variable("adapter", name, lambda: init(self.make_rng("adapter"), weight.shape)).value
+            return gathered(held, weight.axes)
 
         return {name: value(name, weight) for name, weight in weights.items()}
 

@@ -11,7 +11,7 @@ without a word, its NF4 scales are float32, and its backward pass keeps the floa
 
 from collections.abc import Callable
 from statistics import NormalDist
-from typing import Any
+from typing import Any, TypeVar
 
 import flax
 import flax.linen as nn
@@ -122,6 +122,8 @@ class NF4(flax.struct.PyTreeNode):
 Kernel = Array | Int8 | NF4
 """Kernels as they are stored. All have a shape, a size and `astype`, which gives an array."""
 
+_Kind = TypeVar("_Kind", Array, Int8, NF4, Kernel)
+
 
 def is_quantised(x: Any) -> bool:
     """Whether this is a kernel in fewer bits; as `is_leaf`, where a tree of parameters is to be cut."""
@@ -167,15 +169,15 @@ def with_kernel(function: Callable[..., Array], kernel: Kernel, axes: Axes, x: A
     """
 
     def computed(kernel: Kernel, x: Array, *args: Any) -> Array:
-        return function(_gathered(kernel, axes).astype(x.dtype), x, *args)
+        return function(gathered(kernel, axes).astype(x.dtype), x, *args)
 
     if is_quantised(kernel):
         computed = jax.checkpoint(computed, prevent_cse=False)
     return computed(kernel, x, *args)
 
 
-def _gathered(kernel: Kernel, axes: Axes) -> Kernel:
-    """A kernel of which each device that has a share of 'embed' gets all."""
+def gathered(kernel: _Kind, axes: Axes) -> _Kind:
+    """A kernel, or another array of weights, of which each device that has a share of 'embed' gets all."""
     named = boxed(kernel, tuple(None if axis == "embed" else axis for axis in axes))
     return jax.tree.map(lambda x: nn.with_logical_constraint(x.value, x.names), named, is_leaf=_is_named)
 
