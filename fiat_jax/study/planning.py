@@ -18,7 +18,7 @@ from fiat_jax.parallel import Mesh, batch_sharding, replicated, shardings
 from fiat_jax.parallel.plan import Estimate, estimate
 from fiat_jax.study.experiment import Experiment, abstract_variables
 from fiat_jax.study.tuning import Tuning
-from fiat_jax.training import Adafactor, AdamW, create_state, jit_step, state_shardings
+from fiat_jax.training import Adafactor, AdamW, TrainState, create_state, jit_step, state_shardings
 from fiat_jax.typing import Variables
 
 
@@ -76,6 +76,18 @@ def plan_step(work: Work, devices: Sequence[Any] | None = None) -> Estimate:
       TooLarge: it does not fit the devices.
       ConfigError: the mesh does not fit them.
     """
+    lowered, (state, base, batch, _), mesh = lower_step(work, devices)
+    given: dict[str, Any] = {"base": base} if base else {}
+    name = "base" if work.adapter is None else "adapter"
+    return estimate(
+        lowered, given | {name: state.learned, "optimizer": state.opt_state, "batch": batch}, mesh
+    )
+
+
+def lower_step(
+    work: Work, devices: Sequence[Any] | None = None
+) -> tuple[jax.stages.Lowered, tuple[TrainState, Variables, Any, Any], jax.sharding.Mesh]:
+    """The program of a training step, the shapes of its arguments, and its mesh."""
     mesh = work.mesh.build(devices)
     model = T5(work.config, work.adapter)
     base, learned, placement = _variables(model, mesh)
@@ -92,11 +104,7 @@ def plan_step(work: Work, devices: Sequence[Any] | None = None) -> Estimate:
     }
     key = _placed(jax.eval_shape(lambda: jax.random.key(0)), replicated(mesh))
     with jax.set_mesh(mesh):
-        lowered = jit_step(places, mesh).lower(state, base, batch, key)
-    name = "base" if work.adapter is None else "adapter"
-    given: dict[str, Any] = {"base": base} if base else {}
-    given |= {name: state.learned, "optimizer": state.opt_state, "batch": batch}
-    return estimate(lowered, given, mesh)
+        return jit_step(places, mesh).lower(state, base, batch, key), (state, base, batch, key), mesh
 
 
 def plan_decoding(work: Work, devices: Sequence[Any] | None = None) -> Estimate:
