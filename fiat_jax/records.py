@@ -2,7 +2,7 @@
 
 import json
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -34,9 +34,22 @@ def numbered_jsonl(path: str | Path, required: tuple[str, ...] = ()) -> Iterator
     except OSError as error:
         raise DataError(f"{path}: expected a JSON-lines file, found none ({error.strerror}).") from None
     with lines:
-        for number, line in enumerate(lines, start=1):
-            if line.strip():
-                yield number, _row(line, required, f"{path}:{number}")
+        yield from numbered_rows(lines, str(path), required)
+
+
+def numbered_rows(
+    lines: Iterable[bytes], name: str, required: tuple[str, ...] = ()
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Yields the rows of JSON lines that are open already, as `numbered_jsonl` does.
+
+    Args:
+      lines: such as a file open for reading bytes.
+      name: what errors call it.
+      required: fields that every row must have.
+    """
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            yield number, _row(line, required, f"{name}:{number}")
 
 
 def _row(line: bytes, required: tuple[str, ...], where: str) -> dict[str, Any]:

@@ -4,10 +4,10 @@ import itertools
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, BinaryIO, NamedTuple
 
 from fiat_jax.errors import ConfigError, DataError
-from fiat_jax.records import fill, numbered_jsonl, template_fields
+from fiat_jax.records import fill, numbered_jsonl, numbered_rows, template_fields
 
 SPLITS = ("train", "validation", "test")
 
@@ -65,10 +65,15 @@ class Source:
         Raises:
           DataError: a file is absent or broken; the message names it, and the line.
         """
+        for place, language in self.places(split, languages):
+            for where, fields in self._read(place):
+                yield Row(where, language, fields)
+
+    def places(self, split: str, languages: tuple[str, ...] = ()) -> Iterator[tuple[str, str | None]]:
+        """The places of a split, each with what stands for {language} in it; None if nothing does."""
         named = "{language}" in self._place(split)
         for language in languages if named else ("",):
-            for where, fields in self._read(fill(self._place(split), {"language": language})):
-                yield Row(where, language if named else None, fields)
+            yield fill(self._place(split), {"language": language}), language if named else None
 
     def _place(self, split: str) -> str:
         return getattr(self, split)
@@ -82,29 +87,47 @@ class Source:
 
 @dataclass(frozen=True, kw_only=True)
 class Jsonl(Source):
-    """JSON-lines files, one object a line."""
+    """JSON-lines files, one object a line: a file, or a pattern such as 'rows-*.jsonl'."""
+
+    def pattern(self, place: str) -> str:
+        """A place as a pattern of file names."""
+        return place
+
+    def parse(self, file: BinaryIO, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The rows of one open file, each with where it stands."""
+        for line, fields in numbered_rows(file, name):
+            yield f"{name}:{line}", fields
 
     def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for line, fields in numbered_jsonl(place):
-            yield f"{place}:{line}", fields
+        for path in _matching(place) if "*" in Path(place).name else (place,):
+            for line, fields in numbered_jsonl(path):
+                yield f"{path}:{line}", fields
 
 
 @dataclass(frozen=True, kw_only=True)
 class Parquet(Source):
     """Parquet files: a file, a folder of them, or a pattern such as 'squad/train-*.parquet'."""
 
-    def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
+    def pattern(self, place: str) -> str:
+        """A place as a pattern of file names."""
+        return place if "*" in place or place.endswith(".parquet") else f"{place.rstrip('/')}/*.parquet"
+
+    def parse(self, file: BinaryIO | Path, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The rows of one file, each with where it stands."""
         import pyarrow
         from pyarrow import parquet
 
+        try:
+            batches = parquet.ParquetFile(file).iter_batches()
+            rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
+            for number, fields in enumerate(rows, start=1):
+                yield f"{name}: row {number}", fields
+        except (pyarrow.ArrowException, OSError) as error:
+            raise DataError(f"{name}: expected a parquet file, but {error}.") from None
+
+    def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in _parquet_files(place):
-            try:
-                batches = parquet.ParquetFile(path).iter_batches()
-                rows = itertools.chain.from_iterable(batch.to_pylist() for batch in batches)
-                for number, fields in enumerate(rows, start=1):
-                    yield f"{path}: row {number}", fields
-            except (pyarrow.ArrowException, OSError) as error:
-                raise DataError(f"{path}: expected a parquet file, but {error}.") from None
+            yield from self.parse(path, str(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -141,12 +164,24 @@ class Tfds(Source):
             yield f"TFDS {place}: row {number}", {name: _plain(value) for name, value in fields.items()}
 
 
+def _matching(place: str) -> list[Path]:
+    """The files that a pattern names, in order.
+
+    Raises:
+      DataError: there is none.
+    """
+    path = Path(place)
+    files = sorted(path.parent.glob(path.name))
+    if not files:
+        raise DataError(f"{place}: expected files of that pattern, found none; check the path.")
+    return files
+
+
 def _parquet_files(place: str) -> list[Path]:
     path = Path(place)
     if "*" in path.name:
-        files = sorted(path.parent.glob(path.name))
-    else:
-        files = sorted(path.glob("*.parquet")) if path.is_dir() else [path] * path.is_file()
+        return _matching(place)
+    files = sorted(path.glob("*.parquet")) if path.is_dir() else [path] * path.is_file()
     if not files:
         raise DataError(
             f"{place}: expected a parquet file, a folder or a pattern of them, found none; names on the hub "

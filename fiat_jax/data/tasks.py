@@ -138,7 +138,7 @@ class Task:
         lines: dict[str, str] = {}
         found = set()
         for source_row in self.source.rows(split, languages):
-            row, where = self._checked(source_row), source_row.where
+            row, where = self.checked(source_row), source_row.where
             if row["id"] in lines:
                 raise DataError(
                     f"{where}: expected each {self.id_field} once, but {row['id']!r} is at "
@@ -169,8 +169,12 @@ class Task:
             chosen |= {(language, id) for id in sorted(ids, key=_hash)[: self.holdout]}
         yield from (row for row in rows if ((row["language"], row["id"]) in chosen) == held)
 
-    def _checked(self, row: Row) -> dict[str, Any]:
-        """The row with 'id' and 'language' as text, if it has all fields that are needed."""
+    def checked(self, row: Row) -> dict[str, Any]:
+        """The row with 'id' and 'language' as text.
+
+        Raises:
+          DataError: it lacks a field that is needed.
+        """
         for name in self._needed_fields(row.language is None):
             if name not in row.fields:
                 found = ", ".join(map(repr, row.fields)) or "none"

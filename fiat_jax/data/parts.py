@@ -1,0 +1,57 @@
+"""The rows of a task in parts that other machines can read, each by itself."""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from typing import Any, BinaryIO
+
+from fiat_jax.data.sources import Row, Tfds
+from fiat_jax.data.tasks import Task
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some rows of a split: those of the files at a place, or all.
+
+    Attributes:
+      task: whose rows.
+      split: one of `task.splits()`.
+      place: a file name or a pattern of some; None where the split can only be read as a whole.
+      language: what stood for {language} in the place; None if nothing did.
+    """
+
+    task: Task
+    split: str
+    place: str | None = None
+    language: str | None = None
+
+    def rows(self, file: BinaryIO | None = None, name: str = "") -> Iterator[tuple[str, dict[str, Any]]]:
+        """The rows, checked as `Task.rows` does, each with where it stands.
+
+        Args:
+          file: one of the files at the place, open; None to read the split as a whole.
+          name: what errors call the file.
+
+        Raises:
+          DataError: a row lacks a field; the message names the file and the line. An id that stands in two
+            parts, or twice in a file, is not found here.
+        """
+        task = self.task
+        if file is None or isinstance(task.source, Tfds):
+            yield from ((f"split {self.split!r}", row) for row in task.rows(self.split))
+            return
+        for where, fields in task.source.parse(file, name):
+            row = task.checked(Row(where, self.language, fields))
+            if not task.languages or row["language"] in task.languages:
+                yield where, row
+
+
+def parts(task: Task, split: str) -> tuple[Part, ...]:
+    """A split in as many parts as can be read apart.
+
+    What TFDS or a holdout decides is known to a reader of the whole split only: one part.
+    """
+    source = task.source
+    if isinstance(source, Tfds) or (task.holdout and split != "test"):
+        return (Part(task, split),)
+    places = source.places(split, task.languages)
+    return tuple(Part(task, split, source.pattern(place), language) for place, language in places)
