@@ -29,6 +29,7 @@ SETTINGS = {
     "Prompt": "fiat_jax.reasoning.prompts:Prompt",
     "OpenAI": "fiat_jax.reasoning.clients:OpenAI",
     "Replay": "fiat_jax.reasoning.clients:Replay",
+    "Beam": "fiat_jax.reasoning.beam:Beam",
     "Experiment": "fiat_jax.study.experiment:Experiment",
     "Tuning": "fiat_jax.study.tuning:Tuning",
 }

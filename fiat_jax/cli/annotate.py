@@ -1,9 +1,11 @@
 """`fiat annotate`: a rationale for every example of a task."""
 
+from fiat_jax.data.parts import parts
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
 from fiat_jax.reasoning import OpenAI, Prompt, Replay, Store
 from fiat_jax.reasoning import annotate as annotate_splits
+from fiat_jax.reasoning.beam import Beam
 from fiat_jax.records import template_fields
 
 
@@ -15,6 +17,7 @@ def annotate(
     splits: tuple[str, ...] = (),
     concurrency: int = 8,
     limit: int | None = None,
+    pipeline: Beam | None = None,
 ) -> None:
     """Asks the large model about every example, and keeps its rationales.
 
@@ -24,8 +27,9 @@ def annotate(
       store: the sqlite file that rationales are kept in; a run that was stopped goes on from it.
       prompt: what to ask; not needed to replay a file.
       splits: the splits to annotate; by default all that the task has.
-      concurrency: calls at a time.
+      concurrency: calls at a time; with a pipeline, in each of its worker processes.
       limit: ask about the first so many examples only.
+      pipeline: where the calls are made; by default in threads of this process.
     """
     if prompt is None and not isinstance(client, Replay):
         raise ConfigError(
@@ -35,10 +39,22 @@ def annotate(
     for split in splits:
         if split not in known:
             raise ConfigError(f"annotate.splits: expected some of {', '.join(known)}, found {split!r}.")
-    label = (task.answer_field, *template_fields(task.template.target))
-    rows = {split: task.rows(split) for split in splits or known}
-    with Store(store) as kept:
-        summary = annotate_splits(
-            rows, prompt, client, kept, forbidden=label, concurrency=concurrency, limit=limit
+    if pipeline is not None and limit is not None:
+        raise ConfigError(
+            f"annotate.limit: expected none with a pipeline, which has no first examples, found {limit}; "
+            "leave out one of the two."
         )
+    label = (task.answer_field, *template_fields(task.template.target))
+    chosen = splits or known
+    with Store(store) as kept:
+        if pipeline is not None:
+            pieces = [part for split in chosen for part in parts(task, split)]
+            summary = pipeline.annotate(
+                pieces, prompt, client, kept, forbidden=label, concurrency=concurrency
+            )
+        else:
+            rows = {split: task.rows(split) for split in chosen}
+            summary = annotate_splits(
+                rows, prompt, client, kept, forbidden=label, concurrency=concurrency, limit=limit
+            )
     print(f"{store}: {summary}")

@@ -5,6 +5,7 @@ import json
 import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 from fiat_jax.errors import FiatError
@@ -49,6 +50,40 @@ class Completion:
     finish_reason: str | None = None
 
 
+@dataclass(frozen=True)
+class Answer:
+    """A completion, and when it came.
+
+    Attributes:
+      completion: what the model said.
+      time: ISO 8601, in UTC.
+    """
+
+    completion: Completion
+    time: str
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What became of one request that a pipeline was to ask.
+
+    Attributes:
+      key: of the request, in the store.
+      ids: the examples that make it.
+      answer: None where there is none, or where the store has it already.
+      finish_reason: of the answer, also where the store has it already.
+      failure: why there is no answer; empty if there is one.
+      hopeless: whether no other request can have one either.
+    """
+
+    key: str
+    ids: tuple[str, ...]
+    answer: Answer | None = None
+    finish_reason: str | None = None
+    failure: str = ""
+    hopeless: bool = False
+
+
 class Client(Protocol):
     """Something that answers requests, from many threads at once."""
 
@@ -73,6 +108,11 @@ class Client(Protocol):
           ConfigError: no request can have one, such as when the key is refused.
         """
         ...
+
+
+def now() -> str:
+    """The time as the store writes it: ISO 8601, in UTC, to the second."""
+    return datetime.now(UTC).isoformat(timespec="seconds")
 
 
 def canonical(payload: Mapping[str, Any]) -> str:

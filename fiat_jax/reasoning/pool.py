@@ -2,7 +2,7 @@
 
 import signal
 import threading
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
 from contextlib import contextmanager
 from types import FrameType
@@ -11,7 +11,8 @@ from fiat_jax.reasoning.calls import CallError, Client, Completion, Request
 from fiat_jax.reasoning.progress import Progress
 from fiat_jax.reasoning.store import Store
 
-_HOPELESS = 25  # failures in a row after which the server is taken to be out of order
+HOPELESS = 25
+"""Failures in a row after which the server is taken to be out of order."""
 
 
 class Pool:
@@ -51,7 +52,7 @@ class Pool:
           ConfigError: the client says that no request can succeed.
           FiatError: the store cannot be written.
         """
-        with ThreadPoolExecutor(concurrency) as threads, self._signals(), self._progress:
+        with ThreadPoolExecutor(concurrency) as threads, first_signal(self._end), self._progress:
             workers = [threads.submit(self._serve) for _ in range(concurrency)]
             while wait(workers, timeout=0.1).not_done:
                 if self.signal is not None and not self._stop.is_set():
@@ -59,6 +60,9 @@ class Pool:
                     self._progress.say("stopping after the calls in flight; a second signal stops at once")
         for worker in workers:
             worker.result()
+
+    def _end(self, number: int) -> None:
+        self.signal = number
 
     def _serve(self) -> None:
         """One thread's work: a request at a time, until there is none or all shall stop."""
@@ -98,29 +102,33 @@ class Pool:
                 self._failed_in_a_row += 1
                 self._progress.say(f"{request.id}: {answer}")
             self._progress.show(len(self.done), self.failed)
-        if self._failed_in_a_row >= _HOPELESS:
+        if self._failed_in_a_row >= HOPELESS:
             self._stop.set()
 
-    @contextmanager
-    def _signals(self) -> Iterator[None]:
-        """Notes the first Ctrl-C or SIGTERM; only the main thread can, elsewhere nothing changes."""
-        if threading.current_thread() is not threading.main_thread():
-            yield
-            return
 
-        def note(number: int, frame: FrameType | None) -> None:
-            self.signal = number
-            for each in before:
-                signal.signal(each, signal.SIG_DFL)
+@contextmanager
+def first_signal(note: Callable[[int], object]) -> Iterator[None]:
+    """Gives the first Ctrl-C or SIGTERM to `note`; a second one ends the process at once.
 
-        before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    Only the main thread can: elsewhere nothing changes.
+    """
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+
+    def handle(number: int, frame: FrameType | None) -> None:
         for each in before:
-            signal.signal(each, note)
-        try:
-            yield
-        finally:
-            for each, handler in before.items():
-                signal.signal(each, handler)
+            signal.signal(each, signal.SIG_DFL)
+        note(number)
+
+    before = {each: signal.getsignal(each) for each in (signal.SIGINT, signal.SIGTERM)}
+    for each in before:
+        signal.signal(each, handle)
+    try:
+        yield
+    finally:
+        for each, handler in before.items():
+            signal.signal(each, handler)
 
 
 class _Stopped(Exception):

@@ -16,13 +16,12 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterator, Mapping
-from datetime import UTC, datetime
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
 from fiat_jax.errors import DataError, FiatError
-from fiat_jax.reasoning.calls import Completion, canonical, digest
+from fiat_jax.reasoning.calls import Completion, Outcome, canonical, digest, now
 from fiat_jax.records import numbered_jsonl
 
 _MAGIC = b"SQLite format 3\0"
@@ -38,6 +37,10 @@ _SCHEMA = (
        FROM requests JOIN prompts USING (prompt) JOIN completions USING (key)""",
     f"PRAGMA application_id = {_APPLICATION}",
 )
+
+_REQUEST = """INSERT INTO requests VALUES (?, ?, ?)
+   ON CONFLICT (id, prompt) DO UPDATE SET key = excluded.key"""
+_COMPLETION = "INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)"
 
 _log = logging.getLogger(__name__)
 
@@ -81,18 +84,9 @@ class Store:
         Returns:
           The finish reason of each request that is already answered, by key.
         """
-        prompt = digest(template)
         with self._writing() as db:
-            db.execute(
-                """INSERT INTO prompts SELECT ?, ?, ?, coalesce(max(turn), 0) + 1 FROM prompts WHERE true
-                   ON CONFLICT (prompt) DO UPDATE SET turn = excluded.turn""",
-                (prompt, model, canonical(template)),
-            )
-            db.executemany(
-                """INSERT INTO requests VALUES (?, ?, ?)
-                   ON CONFLICT (id, prompt) DO UPDATE SET key = excluded.key""",
-                [(id, prompt, key) for id, key in keys.items()],
-            )
+            prompt = _make_latest(db, template, model)
+            db.executemany(_REQUEST, [(id, prompt, key) for id, key in keys.items()])
             answered = dict(
                 db.execute("SELECT key, finish_reason FROM rationales WHERE prompt = ?", (prompt,))
             )
@@ -100,16 +94,29 @@ class Store:
 
     def put(self, key: str, completion: Completion) -> None:
         """Keeps the answer to a request; it is on the disk when this returns."""
-        row = (
-            key,
-            completion.text,
-            completion.prompt_tokens,
-            completion.completion_tokens,
-            completion.finish_reason,
-            datetime.now(UTC).isoformat(timespec="seconds"),
-        )
         with self._writing() as db:
-            db.execute("INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)", row)
+            db.execute(_COMPLETION, _row(key, completion, now()))
+
+    def answered(self) -> Iterator[tuple[str, str | None]]:
+        """The key and the finish reason of every answer, under any prompt."""
+        with _explained(self.path):
+            yield from self._db.execute("SELECT key, finish_reason FROM completions")
+
+    def fold(self, template: Mapping[str, object], model: str, outcomes: Iterable[Outcome]) -> None:
+        """Makes a prompt the latest one and takes in what became of its requests: all, or none.
+
+        Args:
+          template: see `plan`.
+          model: the model's name.
+          outcomes: one a request, in any order; they are not held.
+        """
+        with self._writing() as db:
+            prompt = _make_latest(db, template, model)
+            for outcome in outcomes:
+                db.executemany(_REQUEST, [(id, prompt, outcome.key) for id in outcome.ids])
+                if outcome.answer is not None:
+                    row = _row(outcome.key, outcome.answer.completion, outcome.answer.time)
+                    db.execute(_COMPLETION, row)
 
     def close(self) -> None:
         """Folds the journal into the one file, unless someone else reads it now."""
@@ -199,6 +206,27 @@ def _from_jsonl(path: Path) -> dict[str, str]:
             raise DataError(f"{path}:{line}: expected text as 'rationale' of {id!r}, found {rationale!r}.")
         rationales[id], lines[id] = rationale, line
     return rationales
+
+
+def _make_latest(db: sqlite3.Connection, template: Mapping[str, object], model: str) -> str:
+    prompt = digest(template)
+    db.execute(
+        """INSERT INTO prompts SELECT ?, ?, ?, coalesce(max(turn), 0) + 1 FROM prompts WHERE true
+           ON CONFLICT (prompt) DO UPDATE SET turn = excluded.turn""",
+        (prompt, model, canonical(template)),
+    )
+    return prompt
+
+
+def _row(key: str, completion: Completion, time: str) -> tuple[object, ...]:
+    return (
+        key,
+        completion.text,
+        completion.prompt_tokens,
+        completion.completion_tokens,
+        completion.finish_reason,
+        time,
+    )
 
 
 def _has_tables(db: sqlite3.Connection) -> bool:

@@ -1,0 +1,170 @@
+"""The annotation pipeline as its launcher sees it: started, waited for, and folded into the store."""
+
+import json
+import logging
+import os
+import signal
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
+from dataclasses import replace
+from pathlib import Path
+from uuid import uuid4
+
+import apache_beam
+from apache_beam.io.filesystems import FileSystems
+from apache_beam.metrics import MetricsFilter
+from apache_beam.options.pipeline_options import PipelineOptions
+
+from fiat_jax.errors import ConfigError, DataError, FiatError, InterruptedRun
+from fiat_jax.reasoning.annotate import Summary
+from fiat_jax.reasoning.asking import STOP
+from fiat_jax.reasoning.beam import DIRECT, Beam
+from fiat_jax.reasoning.calls import Client, Outcome, Request
+from fiat_jax.reasoning.clients import OpenAI
+from fiat_jax.reasoning.pipeline import NAMESPACE, Asking, Part, build, known_line, outcome_of
+from fiat_jax.reasoning.pool import first_signal
+from fiat_jax.reasoning.prompts import Prompt
+from fiat_jax.reasoning.store import Store
+
+_IN_PROCESS = "apache_beam.runners.portability.fn_api_runner.FnApiRunner"
+_SHOWN = 10
+_AGAIN = "the same command goes on from here"
+
+_log = logging.getLogger(__name__)
+
+
+def launch(
+    settings: Beam,
+    parts: Iterable[Part],
+    prompt: Prompt | None,
+    client: Client,
+    store: Store,
+    forbidden: Iterable[str],
+    concurrency: int,
+) -> Summary:
+    """Runs the pipeline; see `Beam.annotate`."""
+    asking = Asking(_everywhere(client), prompt, prompt.worked(forbidden) if prompt else ())
+    run = FileSystems.join(settings.folder, f"run-{uuid4().hex[:12]}")
+    known = FileSystems.join(run, "known.jsonl")
+    with FileSystems.create(known) as file:
+        file.writelines(f"{known_line(*each)}\n".encode() for each in store.answered())
+
+    # By its plain name, the direct runner would first look for another one, Prism, on the network.
+    here = settings.runner == DIRECT
+    runner = _IN_PROCESS if here else settings.runner
+    pipeline = apache_beam.Pipeline(runner, PipelineOptions(list(settings.options)))
+    build(pipeline, parts, asking, FileSystems.join(settings.folder, "answers"), known, run, concurrency)
+    stopped: list[int] = []
+    STOP.clear()
+    with first_signal(lambda number: _stop(number, stopped)) if here else nullcontext():
+        result = pipeline.run()
+        result.wait_until_finish()
+    counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
+    counts = {each.key.metric.name: each.result for each in counters}
+
+    refused = sorted(_lines(run, "problems"))
+    if refused:
+        FileSystems.delete([run])
+        others = f" ({len(refused) - 1} more like this)" if len(refused) > 1 else ""
+        raise DataError(f"{refused[0]}{others}")
+    template = Request("", prompt.messages(asking.exemplars, prompt.input) if prompt else ())
+    tally = _Tally()
+    outcomes = tally.count(map(outcome_of, _lines(run, "outcomes")), store.path.with_suffix(".failures.jsonl"))
+    store.fold(client.payload(template), client.model, outcomes)
+    FileSystems.delete([run])
+    return tally.conclude(counts, stopped)
+
+
+def _everywhere(client: Client) -> Client:
+    """The client with the address that this machine's environment gives it: workers have another."""
+    if isinstance(client, OpenAI) and client.base_url is None:
+        return replace(client, base_url=os.environ.get("OPENAI_BASE_URL"))
+    return client
+
+
+def _stop(number: int, stopped: list[int]) -> None:
+    stopped.append(number)
+    _log.warning("stopping after the calls in flight; a second signal stops at once")
+    STOP.set()
+
+
+def _lines(run: str, name: str) -> Iterator[str]:
+    """The lines that the pipeline has written under a name, from all its files."""
+    for found in FileSystems.match([FileSystems.join(run, f"{name}-*")])[0].metadata_list:
+        with FileSystems.open(found.path) as file:
+            yield from (line.decode() for line in file)
+
+
+class _Tally:
+    """What the outcomes of a run come to, counted as they pass by."""
+
+    def __init__(self) -> None:
+        self._examples = self._cut = self._lacking = 0
+        self._shown: list[str] = []
+        self._failure = self._hopeless = ""
+        self._listed = ""
+
+    def count(self, outcomes: Iterable[Outcome], failures: Path) -> Iterator[Outcome]:
+        """Gives the outcomes on, and lists those that failed as rows of id and reason.
+
+        Args:
+          outcomes: all of a run.
+          failures: the file to list them in; it is removed if there are none.
+
+        Raises:
+          DataError: there are no outcomes.
+        """
+        draft = failures.with_name(f"{failures.name}.part")
+        with draft.open("w", encoding="utf-8") as file:
+            for outcome in outcomes:
+                self._examples += len(outcome.ids)
+                self._cut += len(outcome.ids) * (outcome.finish_reason == "length")
+                if outcome.failure:
+                    self._fail(outcome)
+                    rows = ({"id": id, "reason": outcome.failure} for id in outcome.ids)
+                    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+                yield outcome
+        draft.replace(failures)
+        if not self._lacking:
+            failures.unlink()
+        if not self._examples:
+            raise DataError("expected at least one row to annotate, found none; check the files.")
+        self._listed = str(failures)
+
+    def conclude(self, counts: Mapping[str, int], stopped: Sequence[int]) -> Summary:
+        """The summary, if every example has a rationale.
+
+        Args:
+          counts: the pipeline's counters.
+          stopped: the signal that ended it early, if one did.
+
+        Raises:
+          ConfigError, FiatError, InterruptedRun, KeyboardInterrupt: see `Beam.annotate`.
+        """
+        summary = Summary(
+            examples=self._examples,
+            answered=self._examples - self._lacking,
+            calls=counts.get("calls", 0),
+            cut=self._cut,
+            prompt_tokens=counts.get("prompt_tokens", 0),
+            completion_tokens=counts.get("completion_tokens", 0),
+        )
+        if not self._lacking:
+            return summary
+        if stopped:
+            kind = KeyboardInterrupt if stopped[0] == signal.SIGINT else InterruptedRun
+            raise kind(f"stopped by a signal: {summary}; {_AGAIN}.")
+        if self._hopeless:
+            raise ConfigError(f"{self._hopeless} ({summary}; {_AGAIN}.)")
+        ids = ", ".join(self._shown) + (", ..." if self._lacking > _SHOWN else "")
+        raise FiatError(
+            f"{summary}; {self._lacking} have none ({ids}), a failure: {self._failure}; all are listed in "
+            f"{self._listed}; {_AGAIN}."
+        )
+
+    def _fail(self, outcome: Outcome) -> None:
+        self._lacking += len(outcome.ids)
+        self._shown = sorted([*self._shown, *outcome.ids])[:_SHOWN]
+        self._failure = self._failure or outcome.failure
+        if outcome.hopeless:
+            self._hopeless = outcome.failure
