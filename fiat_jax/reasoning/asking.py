@@ -97,9 +97,7 @@ class Asker:
             seconds = time.monotonic() - self._started
             if seconds + self._started - self._said >= _SAY_EVERY_S:
                 self._said = time.monotonic()
-                _log.info(
-                    "%d calls done, %d failed, %.1f/s", self._done, self._failed, self._done / seconds
-                )
+                _log.info("%d calls done, %d failed, %.1f/s", self._done, self._failed, self._done / seconds)
 
 
 def _pause(seconds: float) -> None:

@@ -68,7 +68,9 @@ class Beam:
         try:
             import apache_beam  # noqa: F401
         except ImportError:
-            raise ConfigError("Beam: expected Apache Beam, found none; pip install 'fiat-jax[beam]'.") from None
+            raise ConfigError(
+                "Beam: expected Apache Beam, found none; pip install 'fiat-jax[beam]'."
+            ) from None
         from fiat_jax.reasoning.launching import launch
 
         return launch(self, parts, prompt, client, store, forbidden, concurrency)

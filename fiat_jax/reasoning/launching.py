@@ -14,6 +14,7 @@ import apache_beam
 from apache_beam.io.filesystems import FileSystems
 from apache_beam.metrics import MetricsFilter
 from apache_beam.options.pipeline_options import PipelineOptions
+from apache_beam.runners.runner import PipelineState
 
 from fiat_jax.errors import ConfigError, DataError, FiatError, InterruptedRun
 from fiat_jax.reasoning.annotate import Summary
@@ -21,7 +22,16 @@ from fiat_jax.reasoning.asking import STOP
 from fiat_jax.reasoning.beam import DIRECT, Beam
 from fiat_jax.reasoning.calls import Client, Outcome, Request
 from fiat_jax.reasoning.clients import OpenAI
-from fiat_jax.reasoning.pipeline import NAMESPACE, Asking, Part, build, known_line, outcome_of
+from fiat_jax.reasoning.pipeline import (
+    NAMESPACE,
+    Asking,
+    Part,
+    build,
+    files_of,
+    known_line,
+    lines_of,
+    outcome_of,
+)
 from fiat_jax.reasoning.pool import first_signal
 from fiat_jax.reasoning.prompts import Prompt
 from fiat_jax.reasoning.store import Store
@@ -49,30 +59,34 @@ def launch(
     with FileSystems.create(known) as file:
         file.writelines(f"{known_line(*each)}\n".encode() for each in store.answered())
 
-    # By its plain name, the direct runner would first look for another one, Prism, on the network.
-    here = settings.runner == DIRECT
-    runner = _IN_PROCESS if here else settings.runner
-    pipeline = apache_beam.Pipeline(runner, PipelineOptions(list(settings.options)))
-    build(pipeline, parts, asking, FileSystems.join(settings.folder, "answers"), known, run, concurrency)
+    lines = FileSystems.join(run, "lines")
+    pipeline = _pipeline(settings)
+    build(pipeline, parts, asking, FileSystems.join(settings.folder, "answers"), known, lines, concurrency)
     stopped: list[int] = []
     STOP.clear()
-    with first_signal(lambda number: _stop(number, stopped)) if here else nullcontext():
+    with first_signal(lambda number: _stop(number, stopped)) if settings.runner == DIRECT else nullcontext():
         result = pipeline.run()
-        result.wait_until_finish()
+        state = result.wait_until_finish()
+    if state != PipelineState.DONE:
+        raise FiatError(f"expected the pipeline to end well, found that it ended as {state}; {_AGAIN}.")
     counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     counts = {each.key.metric.name: each.result for each in counters}
 
-    refused = sorted(_lines(run, "problems"))
-    if refused:
-        FileSystems.delete([run])
-        others = f" ({len(refused) - 1} more like this)" if len(refused) > 1 else ""
-        raise DataError(f"{refused[0]}{others}")
     template = Request("", prompt.messages(asking.exemplars, prompt.input) if prompt else ())
-    tally = _Tally()
-    outcomes = tally.count(map(outcome_of, _lines(run, "outcomes")), store.path.with_suffix(".failures.jsonl"))
-    store.fold(client.payload(template), client.model, outcomes)
+    tally = _Tally(store.path.with_suffix(".failures.jsonl"))
+    results = (outcome_of(line) for path in files_of(f"{lines}-*") for line in lines_of(path))
+    store.fold(client.payload(template), client.model, tally.count(results))
     FileSystems.delete([run])
     return tally.conclude(counts, stopped)
+
+
+def _pipeline(settings: Beam) -> apache_beam.Pipeline:
+    # By its plain name, the direct runner would first look for another one, Prism, on the network.
+    runner = _IN_PROCESS if settings.runner == DIRECT else settings.runner
+    try:
+        return apache_beam.Pipeline(runner, PipelineOptions(list(settings.options)))
+    except (ValueError, ImportError) as error:
+        raise ConfigError(f"Beam: {error}") from None
 
 
 def _everywhere(client: Client) -> Client:
@@ -88,48 +102,39 @@ def _stop(number: int, stopped: list[int]) -> None:
     STOP.set()
 
 
-def _lines(run: str, name: str) -> Iterator[str]:
-    """The lines that the pipeline has written under a name, from all its files."""
-    for found in FileSystems.match([FileSystems.join(run, f"{name}-*")])[0].metadata_list:
-        with FileSystems.open(found.path) as file:
-            yield from (line.decode() for line in file)
-
-
 class _Tally:
-    """What the outcomes of a run come to, counted as they pass by."""
+    """What the outcomes of a run come to, counted as they pass by.
 
-    def __init__(self) -> None:
+    Args:
+      failures: the file that lists those that failed, as rows of id and reason; it is there only if any did.
+    """
+
+    def __init__(self, failures: Path) -> None:
+        self._failures = failures
         self._examples = self._cut = self._lacking = 0
         self._shown: list[str] = []
         self._failure = self._hopeless = ""
-        self._listed = ""
 
-    def count(self, outcomes: Iterable[Outcome], failures: Path) -> Iterator[Outcome]:
-        """Gives the outcomes on, and lists those that failed as rows of id and reason.
+    def count(self, results: Iterator[Outcome | str]) -> Iterator[Outcome]:
+        """Gives the outcomes on.
 
         Args:
-          outcomes: all of a run.
-          failures: the file to list them in; it is removed if there are none.
+          results: all of a run; text is a problem.
 
         Raises:
-          DataError: there are no outcomes.
+          DataError: there is a problem, or no outcome.
         """
-        draft = failures.with_name(f"{failures.name}.part")
-        with draft.open("w", encoding="utf-8") as file:
-            for outcome in outcomes:
-                self._examples += len(outcome.ids)
-                self._cut += len(outcome.ids) * (outcome.finish_reason == "length")
-                if outcome.failure:
-                    self._fail(outcome)
-                    rows = ({"id": id, "reason": outcome.failure} for id in outcome.ids)
-                    file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
-                yield outcome
-        draft.replace(failures)
-        if not self._lacking:
-            failures.unlink()
+        self._failures.unlink(missing_ok=True)
+        for outcome in results:
+            if isinstance(outcome, str):
+                raise _refusal([outcome, *map(str, results)])
+            self._examples += len(outcome.ids)
+            self._cut += len(outcome.ids) * (outcome.finish_reason == "length")
+            if outcome.failure:
+                self._fail(outcome)
+            yield outcome
         if not self._examples:
             raise DataError("expected at least one row to annotate, found none; check the files.")
-        self._listed = str(failures)
 
     def conclude(self, counts: Mapping[str, int], stopped: Sequence[int]) -> Summary:
         """The summary, if every example has a rationale.
@@ -159,7 +164,7 @@ class _Tally:
         ids = ", ".join(self._shown) + (", ..." if self._lacking > _SHOWN else "")
         raise FiatError(
             f"{summary}; {self._lacking} have none ({ids}), a failure: {self._failure}; all are listed in "
-            f"{self._listed}; {_AGAIN}."
+            f"{self._failures}; {_AGAIN}."
         )
 
     def _fail(self, outcome: Outcome) -> None:
@@ -168,3 +173,12 @@ class _Tally:
         self._failure = self._failure or outcome.failure
         if outcome.hopeless:
             self._hopeless = outcome.failure
+        with self._failures.open("a", encoding="utf-8") as file:
+            rows = ({"id": id, "reason": outcome.failure} for id in outcome.ids)
+            file.writelines(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)
+
+
+def _refusal(problems: list[str]) -> DataError:
+    """One of the problems, always the same one, and how many others there are."""
+    others = f" ({len(problems) - 1} more like this)" if len(problems) > 1 else ""
+    return DataError(f"{min(problems)}{others}")

@@ -10,6 +10,7 @@ number of rows that were refused, a bad row shows before the first call, as in `
 import json
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
+from contextlib import nullcontext
 from dataclasses import asdict, dataclass
 from typing import Any, BinaryIO, NamedTuple, Protocol
 
@@ -104,7 +105,7 @@ def build(
     asking: Asking,
     answers: str,
     known: str,
-    run: str,
+    lines: str,
     concurrency: int,
 ) -> None:
     """Lays the pipeline out.
@@ -115,35 +116,32 @@ def build(
       asking: what is asked of whom.
       answers: the folder that answers are kept in.
       known: a file of the requests that need no call, as `known_line` writes them.
-      run: a folder for the lines of `outcomes` and `problems` of this run.
+      lines: the beginning of the names of the files that are written: an outcome a line, or, if any row is
+        refused, nothing but what is wrong with each. `outcome_of` reads a line.
       concurrency: calls at a time in a process.
     """
-    read = (
+    rows = (
         pipeline
         | "Parts" >> beam.Create(list(parts))
-        | "Files" >> beam.ParDo(_Files()).with_outputs(_PROBLEMS, main="files")
-    )
-    checked = (
-        read.files
+        | "Files" >> beam.ParDo(_Files())
         | "Spread files" >> beam.Reshuffle()
         | "Rows" >> beam.ParDo(_Rows(asking)).with_outputs(_PROBLEMS, main="examples")
     )
     once = (
-        checked.examples
-        | "By id" >> beam.GroupBy(lambda example: example.id)
+        rows.examples
+        | "By id" >> beam.GroupByKey()
         | "Each id once" >> beam.ParDo(_Once()).with_outputs(_PROBLEMS, main="examples")
     )
-    problems = (read[_PROBLEMS], checked[_PROBLEMS], once[_PROBLEMS]) | "Problems" >> beam.Flatten()
+    problems = (rows[_PROBLEMS], once[_PROBLEMS]) | "Problems" >> beam.Flatten()
     refused = beam.pvalue.AsSingleton(problems | "Count problems" >> beam.combiners.Count.Globally())
-    answered = pipeline | "Known" >> beam.io.ReadFromText(known) | "Known keys" >> beam.Map(_known)
+    answered = pipeline | "Known file" >> beam.Create([known]) | "Known" >> beam.FlatMap(_known)
     outcomes = (
         (once.examples, answered)
         | "Examples and known" >> beam.Flatten()
         | "By request" >> beam.GroupByKey()
         | "Ask" >> beam.ParDo(_Ask(asking, answers, concurrency), refused)
     )
-    _ = outcomes | "Outcomes" >> beam.io.WriteToText(FileSystems.join(run, "outcomes"))
-    _ = problems | "Refused" >> beam.io.WriteToText(FileSystems.join(run, "problems"))
+    _ = (outcomes, problems) | "All" >> beam.Flatten() | "Write" >> beam.io.WriteToText(lines)
 
 
 def known_line(key: str, finish_reason: str | None) -> str:
@@ -151,50 +149,57 @@ def known_line(key: str, finish_reason: str | None) -> str:
     return json.dumps([key, finish_reason])
 
 
-def outcome_of(line: str) -> Outcome:
-    """An outcome, as the pipeline has written it."""
+def outcome_of(line: str) -> Outcome | str:
+    """An outcome, as the pipeline has written it; text if the line is a problem."""
     fields = json.loads(line)
+    if isinstance(fields, str):
+        return fields
     answer = fields.pop("answer")
     if answer is not None:
         answer = Answer(Completion(**answer["completion"]), answer["time"])
     return Outcome(**fields | {"ids": tuple(fields["ids"]), "answer": answer})
 
 
-class _Files(beam.DoFn):
-    """(part, file name) for each file of a part, which is any `Part`: Beam reads the hints below, and wants classes."""
+def lines_of(path: str) -> Iterator[str]:
+    """The lines of a file, wherever it is."""
+    with FileSystems.open(path) as file:
+        yield from (line.decode() for line in file)
 
-    def process(self, part: Any) -> Iterator[Any]:
-        if part.place is None:
-            yield part, None
-            return
-        files = [each.path for each in FileSystems.match([part.place])[0].metadata_list]
-        if not files:
-            yield beam.pvalue.TaggedOutput(
-                _PROBLEMS, f"{part.place}: expected a file or several, found none; check the path."
-            )
-        yield from ((part, path) for path in files)
+
+def files_of(pattern: str) -> list[str]:
+    """The names of the files that a pattern stands for, wherever they are."""
+    return [each.path for each in FileSystems.match([pattern])[0].metadata_list]
+
+
+class _Files(beam.DoFn):
+    """(part, file name) for each file of a `Part`; None as the name if there is none.
+
+    Beam checks the hints of `process`, and knows no protocol: so a part is any value.
+    """
+
+    def process(self, part: Any) -> Iterator[tuple[Any, str | None]]:
+        files: list[str | None] = [*files_of(part.place)] if part.place is not None else []
+        yield from ((part, path) for path in files or [None])
 
 
 class _Rows(beam.DoFn):
-    """An `Example` for each row of a file; the first bad row of a file ends it."""
+    """(id, example) for each row of a file; the first bad row of a file ends it."""
 
     def __init__(self, asking: Asking) -> None:
         self._asking = asking
 
     def process(self, element: tuple[Any, str | None]) -> Iterator[Any]:
-        part, path = element
         try:
-            if path is None:
-                yield from self._examples(part, None, "")
-            else:
-                with FileSystems.open(path) as file:
-                    yield from self._examples(part, file, path)
+            yield from ((example.id, example) for example in self._examples(*element))
         except DataError as error:
-            yield beam.pvalue.TaggedOutput(_PROBLEMS, " ".join(str(error).splitlines()))
+            yield _problem(" ".join(str(error).splitlines()))
 
-    def _examples(self, part: Part, file: BinaryIO | None, name: str) -> Iterator[Example]:
-        for where, row in part.rows(file, name):
-            yield self._asking.example(where, part.split, row)
+    def _examples(self, part: Part, path: str | None) -> Iterator[Example]:
+        if part.place is not None and path is None:
+            raise DataError(f"{part.place}: expected a file or several, found none; check the path.")
+        with FileSystems.open(path) if path is not None else nullcontext() as file:
+            for where, row in part.rows(file, path or ""):
+                yield self._asking.example(where, part.split, row)
 
 
 class _Once(beam.DoFn):
@@ -205,15 +210,18 @@ class _Once(beam.DoFn):
         if not others:
             yield first.key, first
             return
-        yield beam.pvalue.TaggedOutput(
-            _PROBLEMS,
+        yield _problem(
             f"{others[0].where}: expected each id once, but {first.id!r} is at {first.where} too; "
-            "make the ids differ.",
+            "make the ids differ."
         )
 
 
-def _known(line: str) -> tuple[str, str]:
-    return json.loads(line)[0], line
+def _problem(text: str) -> beam.pvalue.TaggedOutput:
+    return beam.pvalue.TaggedOutput(_PROBLEMS, json.dumps(text))
+
+
+def _known(path: str) -> Iterator[tuple[str, str]]:
+    return ((json.loads(line)[0], line) for line in lines_of(path))
 
 
 class _Ask(beam.DoFn):
