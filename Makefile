@@ -11,6 +11,7 @@ VENV ?= .venv-$(notdir $(PYTHON))
 endif
 
 BIN := $(VENV)/bin
+BEAM := $(VENV)-beam
 VERSION := $(shell $(PYTHON) -c 'import sys; print("%d%d" % sys.version_info[:2])' 2>/dev/null)
 CONSTRAINTS := constraints/py$(VERSION).txt
 PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check install --constraint $(CONSTRAINTS)
@@ -21,7 +22,7 @@ TUNING := --gin.AdamW.learning_rate=3e-3 --gin.Tuning.epochs=8
 
 export JAX_PLATFORMS ?= cpu
 
-.PHONY: quickstart test test-slow test-peers lint format clean
+.PHONY: quickstart test test-slow test-peers test-beam lint format clean
 
 quickstart: $(VENV)/installed
 	$(BIN)/python -m fiat_jax.miniature $(WORLD)
@@ -47,6 +48,9 @@ test-peers: $(VENV)/installed
 	$(PIP) --editable '.[peers]'
 	$(BIN)/python -m pytest --quiet -m peers
 
+test-beam: $(BEAM)/installed
+	$(BEAM)/bin/python -m pytest --quiet tests/reasoning/test_beam.py tests/reasoning/test_killed_beam.py
+
 lint: $(VENV)/installed
 	$(BIN)/ruff check --quiet .
 	$(BIN)/ruff format --quiet --check .
@@ -64,4 +68,9 @@ $(VENV)/installed: setup.py $(wildcard constraints/*.txt)
 	@echo "installing into $(VENV) (some minutes the first time)"
 	$(PYTHON) -m venv $(VENV)
 	$(PIP) --editable '.[test,dev]'
+	@touch $@
+
+$(BEAM)/installed: constraints/beam.txt
+	$(PYTHON) -m venv $(BEAM)
+	$(BEAM)/bin/python -m pip --quiet --quiet --disable-pip-version-check install --requirement $<
 	@touch $@

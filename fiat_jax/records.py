@@ -4,7 +4,7 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 from fiat_jax.errors import ConfigError, DataError
 
@@ -28,13 +28,20 @@ def numbered_jsonl(path: str | Path, required: tuple[str, ...] = ()) -> Iterator
       DataError: the file is absent, a line is not a JSON object, or a row lacks a required field; the
         message names the file and the line.
     """
-    path = Path(path)
+    with open_jsonl(path) as lines:
+        yield from numbered_rows(lines, str(path), required)
+
+
+def open_jsonl(path: str | Path) -> BinaryIO:
+    """Opens a JSON-lines file for reading bytes.
+
+    Raises:
+      DataError: the file is absent.
+    """
     try:
-        lines = path.open("rb")
+        return Path(path).open("rb")
     except OSError as error:
         raise DataError(f"{path}: expected a JSON-lines file, found none ({error.strerror}).") from None
-    with lines:
-        yield from numbered_rows(lines, str(path), required)
 
 
 def numbered_rows(

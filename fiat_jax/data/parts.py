@@ -1,11 +1,12 @@
 """The rows of a task in parts that other machines can read, each by itself."""
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, BinaryIO
 
 from fiat_jax.data.sources import Row, Tfds
 from fiat_jax.data.tasks import Task
+from fiat_jax.records import numbered_rows, template_fields
 
 
 @dataclass(frozen=True)
@@ -45,7 +46,38 @@ class Part:
                 yield where, row
 
 
-def parts(task: Task, split: str) -> tuple[Part, ...]:
+@dataclass(frozen=True)
+class Inputs:
+    """Rows without answers, as prediction gets them: those of the JSON-lines files at a place.
+
+    Attributes:
+      task: whose template reads them.
+      place: a file name or a pattern of some.
+      split: what errors call them.
+    """
+
+    task: Task
+    place: str
+    split: str = "input"
+
+    def rows(self, file: BinaryIO | None, name: str) -> Iterator[tuple[str, dict[str, Any]]]:
+        """The rows of one of the files, if there is one; see `Part.rows`."""
+        for number, row in unlabelled_rows(self.task, file or (), name):
+            yield f"{name}:{number}", row
+
+
+def unlabelled_rows(task: Task, lines: Iterable[bytes], name: str) -> Iterator[tuple[int, dict[str, Any]]]:
+    """(line number, row) of JSON lines without answers; a row without an id gets its line number as one.
+
+    Raises:
+      DataError: a row lacks a field of the template.
+    """
+    for number, row in numbered_rows(lines, name, required=template_fields(task.template.input)):
+        id = str(row.get(task.id_field, number))
+        yield number, {**row, "id": id, "language": str(row.get(task.language_field, ""))}
+
+
+def parts_of(task: Task, split: str) -> tuple[Part, ...]:
     """A split in as many parts as can be read apart.
 
     What TFDS or a holdout decides is known to a reader of the whole split only: one part.

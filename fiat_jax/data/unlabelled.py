@@ -6,11 +6,12 @@ from typing import Any
 
 import numpy as np
 
+from fiat_jax.data.parts import unlabelled_rows
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
 from fiat_jax.errors import DataError
-from fiat_jax.records import numbered_jsonl, template_fields
+from fiat_jax.records import open_jsonl
 
 
 def read_inputs(path: str | Path, task: Task) -> list[dict[str, Any]]:
@@ -21,12 +22,15 @@ def read_inputs(path: str | Path, task: Task) -> list[dict[str, Any]]:
     """
     rows: list[dict[str, Any]] = []
     lines: dict[str, int] = {}
-    for number, row in numbered_jsonl(path, required=template_fields(task.template.input)):
-        id = str(row.get(task.id_field, number))
-        if id in lines:
-            raise DataError(f"{path}:{number}: expected each id once, but {id!r} is on line {lines[id]} too.")
-        lines[id] = number
-        rows.append({**row, "id": id, "language": str(row.get(task.language_field, ""))})
+    with open_jsonl(path) as file:
+        for number, row in unlabelled_rows(task, file, str(path)):
+            id = row["id"]
+            if id in lines:
+                raise DataError(
+                    f"{path}:{number}: expected each id once, but {id!r} is on line {lines[id]} too."
+                )
+            lines[id] = number
+            rows.append(row)
     if not rows:
         raise DataError(f"{path}: expected at least one row, found none.")
     return rows

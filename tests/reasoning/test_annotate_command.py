@@ -60,6 +60,17 @@ def test_replay_needs_no_prompt_and_one_split_may_be_chosen(task: Task, tmp_path
     assert open_rationales(store) == dict.fromkeys(ids, "since")
 
 
+def test_rows_without_answers_may_be_annotated_in_the_place_of_the_splits(task: Task, tmp_path: Path) -> None:
+    new, store = tmp_path / "new.jsonl", str(tmp_path / "r.sqlite")
+    new.write_text('{"question": "who?"}\n{"question": "what?", "id": "w"}\n')
+    with FakeOpenAI() as server:
+        client = OpenAI("fake", base_url=server.url)
+        annotate(task, client, store, Prompt("{question}"), input=str(new))
+        with pytest.raises(ConfigError, match=r"annotate\.splits: expected none beside annotate\.input"):
+            annotate(task, client, store, Prompt("{question}"), splits=("test",), input=str(new))
+    assert open_rationales(store) == {"1": "thoughts on who?", "w": "thoughts on what?"}
+
+
 def test_a_prompt_that_reads_the_label_under_either_of_its_names_is_a_leak(
     task: Task, tmp_path: Path
 ) -> None:

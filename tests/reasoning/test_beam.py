@@ -172,6 +172,15 @@ def test_rationales_are_replayed_without_a_prompt_and_those_cut_are_counted(
         assert "cut at the token limit: 60" in out
 
 
+def test_rows_without_answers_come_from_many_files_too(tmp_path: Path) -> None:
+    for shard in range(2):
+        rows = [{"id": f"n-{shard}-{n}", "question": f"new {shard} {n}"} for n in range(3)]
+        write_rows(tmp_path / f"new-{shard}.jsonl", rows)
+    with FakeOpenAI() as server:
+        found = run(sharded(tmp_path), server, tmp_path, input=f"{tmp_path}/new-*.jsonl")
+    assert found == {f"n-{s}-{n}": f"thoughts on new {s} {n}" for s in range(2) for n in range(3)}
+
+
 def test_a_broken_answer_counts_as_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     answers = Answers(str(tmp_path))
     key = "ab" * 32

@@ -2,12 +2,14 @@
 
 import sqlite3
 import threading
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
 from fiat_jax.errors import DataError
 from fiat_jax.reasoning import Completion, Store, export_jsonl, open_rationales
+from fiat_jax.reasoning.calls import Answer, Outcome
 
 
 @pytest.fixture
@@ -108,6 +110,27 @@ def test_a_row_says_who_wrote_it_from_what_and_when(path: Path) -> None:
 def test_a_closed_store_is_one_file(path: Path) -> None:
     annotated(path, "one", "a")
     assert [each.name for each in path.parent.iterdir()] == [path.name]
+
+
+def test_outcomes_are_folded_in_all_or_none_and_the_earliest_answer_stays(path: Path) -> None:
+    def outcomes(fail: bool) -> Iterator[Outcome]:
+        yield Outcome("k-a", ("a", "b"), Answer(Completion("since", 11, 7, "stop"), "2026-01-01"))
+        yield Outcome("k-c", ("c",), Answer(Completion("later"), "2026-01-01"))
+        yield Outcome("k-d", ("d",), failure="no luck")
+        if fail:
+            raise DataError("broken off")
+
+    with Store(path) as store:
+        store.plan({"prompt": "one"}, "m", {"c": "k-c"})
+        store.put("k-c", Completion("first", finish_reason="length"))
+        with pytest.raises(DataError, match="broken off"):
+            store.fold({"prompt": "two"}, "m", outcomes(fail=True))
+        assert open_rationales(path) == {"c": "first"}
+        assert list(store.answered()) == [("k-c", "length")]
+        store.fold({"prompt": "one"}, "m", outcomes(fail=False))
+    assert open_rationales(path) == {"a": "since", "b": "since", "c": "first"}
+    with sqlite3.connect(path) as db:
+        assert ("d", "k-d") in set(db.execute("SELECT id, key FROM requests"))
 
 
 def test_an_export_reads_back_the_same(path: Path, tmp_path: Path) -> None:
