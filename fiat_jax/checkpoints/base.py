@@ -15,7 +15,8 @@ class Base:
     Attributes:
       path: a Hugging Face folder or hub id.
       dtype: dtype of the matrix products, 'bfloat16' or 'float32'; on a CPU float32 is usually the faster.
-      remat: what the backward pass computes again to save memory: 'none', 'dots' or 'full'.
+      remat: what the backward pass computes again to save memory, from little to much: 'none', 'dots',
+        'attention' or 'full'.
       attention_parts: in how many parts an attention is computed, one after another; more need less memory.
       quantise: how the kernels inside the blocks are kept under an adapter: 'none' in the dtype, or in fewer
         bits as 'int8' or 'nf4'.

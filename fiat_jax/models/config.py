@@ -9,7 +9,7 @@ from fiat_jax.errors import ConfigError
 Activation = Literal["gelu_new", "relu", "silu"]
 Dtype = Literal["bfloat16", "float32"]
 Quantise = Literal["none", "int8", "nf4"]
-Remat = Literal["none", "dots", "full"]
+Remat = Literal["none", "dots", "attention", "full"]
 
 
 @dataclass(frozen=True)
@@ -37,7 +37,8 @@ class T5Config:
       eos_id: end of sequence token.
       decoder_start_id: first decoder input.
       dtype: dtype of the matrix products. Norms, softmax, logits and loss are float32 either way.
-      remat: what the backward pass computes again: nothing, all but matrix products, or every block.
+      remat: what the backward pass computes again: nothing ('none'), all but the products with weights
+        ('dots'), all but what attentions read and give ('attention'), or all of every block ('full').
       attention_parts: in how many parts an attention is computed, one after another, to save memory: a
         divisor of the heads, or a multiple, with which rows are parted too.
       quantise: how the kernels inside the blocks are stored, which can then not be learned: in their dtype,

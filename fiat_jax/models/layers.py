@@ -12,6 +12,7 @@ from functools import partial
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
+from jax.ad_checkpoint import checkpoint_name
 
 from fiat_jax.adapters import Adapter, PrefixTuning, ProjectionAdapter, Weight
 from fiat_jax.adapters.prefix import with_prefix
@@ -19,6 +20,9 @@ from fiat_jax.models.attention import attend
 from fiat_jax.models.config import T5Config
 from fiat_jax.models.quantised import Kernel, boxed, gathered, quantise, with_kernel
 from fiat_jax.typing import Array
+
+KEPT = "attention"
+"""The name of what attentions read and give, which a backward pass may want to keep."""
 
 ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
     "gelu_new": partial(jax.nn.gelu, approximate=True),
@@ -121,7 +125,10 @@ class Attention(nn.Module):
         if isinstance(self.adapter, PrefixTuning) and self.adapter.adapts("/".join(self.path)):
             prefix = self.prefix(self.adapter.weights(self.config.d_attention))
             key, value, mask = with_prefix(prefix, key, value, mask)
-        y = attend(self._heads(self.query(x)), key, value, by_distance, mask, self.config.attention_parts)
+        query, key, value = (
+            checkpoint_name(heads, KEPT) for heads in (self._heads(self.query(x)), key, value)
+        )
+        y = checkpoint_name(attend(query, key, value, by_distance, mask, self.config.attention_parts), KEPT)
         return self.out(y.reshape(*y.shape[:2], self.config.d_attention))
 
     def _heads(self, x: Array) -> Array:

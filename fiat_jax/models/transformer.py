@@ -17,7 +17,7 @@ from fiat_jax.adapters.soft_prompt import prepend
 from fiat_jax.models.attention import relative_buckets, relative_distances
 from fiat_jax.models.cache import Cache, KeysValues, write
 from fiat_jax.models.config import T5Config
-from fiat_jax.models.layers import Attention, FeedForward, Learned, RMSNorm
+from fiat_jax.models.layers import KEPT, Attention, FeedForward, Learned, RMSNorm
 from fiat_jax.typing import Array
 
 STATES = ("batch", "length", "embed")
@@ -151,8 +151,12 @@ class Stack(nn.Module):
 def _remat(block: type[_Block], remat: str) -> type[_Block]:
     if remat == "none":
         return block
-    policy = jax.checkpoint_policies.dots_with_no_batch_dims_saveable if remat == "dots" else None
-    return nn.remat(block, policy=policy, prevent_cse=False)
+    policies = {
+        "dots": jax.checkpoint_policies.dots_with_no_batch_dims_saveable,
+        "attention": jax.checkpoint_policies.save_only_these_names(KEPT),
+        "full": None,
+    }
+    return nn.remat(block, policy=policies[remat], prevent_cse=False)
 
 
 class T5(nn.Module):

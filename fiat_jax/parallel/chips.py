@@ -20,7 +20,7 @@ class Chip:
       name: what it is called.
       kind: how JAX calls it.
       flops: bfloat16 products a second.
-      memory: bytes of main memory (HBM).
+      memory: bytes of main memory (HBM) that a program may use.
       bandwidth: bytes a second from and to it.
       link: bytes a second that one link to a neighbour brings.
       torus: along how many chips an axis of the wiring must go to be closed to a ring; 0 where all are
@@ -37,9 +37,9 @@ class Chip:
 
 
 CHIPS = (
-    Chip("v5e", "TPU v5 lite", 197e12, 16 * GIB, 819e9, 45e9, 16),
+    Chip("v5e", "TPU v5 lite", 197e12, 15.75 * GIB, 819e9, 45e9, 16),
     Chip("v5p", "TPU v5", 459e12, 95 * GIB, 2765e9, 90e9, 4),
-    Chip("v6e", "TPU v6 lite", 918e12, 32 * GIB, 1640e9, 90e9, 16),
+    Chip("v6e", "TPU v6 lite", 918e12, 31.25 * GIB, 1640e9, 90e9, 16),
     Chip("A100", "NVIDIA A100", 312e12, 80 * GIB, 2039e9, 300e9, 0),
     Chip("H100", "NVIDIA H100", 989e12, 80 * GIB, 3350e9, 450e9, 0),
     Chip("H200", "NVIDIA H200", 989e12, 141 * GIB, 4800e9, 450e9, 0),
@@ -69,6 +69,7 @@ def topology(name: str) -> Sequence[Any]:
     for variable, value in {
         "TPU_SKIP_MDS_QUERY": "1",
         "TPU_WORKER_HOSTNAMES": "localhost",
+        "ALLOW_MULTIPLE_LIBTPU_LOAD": "1",  # a plan uses no TPU, and may be made beside a run that does
         "TPU_ACCELERATOR_TYPE": "v5litepod-16",  # of no effect on the topology; without it, libtpu complains
     }.items():
         os.environ.setdefault(variable, value)

@@ -228,6 +228,6 @@ def _itemsize(dtype: Any) -> int:
 
 
 def _needed(message: str) -> float | None:
-    """Bytes from 'Used 20.11G of 15.75G hbm'."""
-    found = re.search(r"[Uu]sed ([\d.]+)([KMG]) of", message)
+    """Bytes from 'Used 20.11G of 15.75G hbm' or '(22.18G) exceeds available HBM (15.75G)'."""
+    found = re.search(r"([\d.]+)([KMG])(?: of|\) exceeds)", message)
     return float(found.group(1)) * 1024 ** ("KMG".index(found.group(2)) + 1) if found else None

@@ -69,7 +69,7 @@ def smaller(work: Work, devices: int) -> list[tuple[Change, ...]]:
 
 
 def _remat(work: Work) -> list[Change]:
-    order: tuple[Remat, ...] = ("none", "dots", "full")
+    order: tuple[Remat, ...] = ("none", "dots", "attention", "full")
 
     def change(remat: Remat) -> Change:
         return Change(

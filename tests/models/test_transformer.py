@@ -65,7 +65,7 @@ def test_padding_and_neighbours_change_nothing(golden):
     np.testing.assert_allclose(alone[0], together[1], rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize("remat", ["dots", "full"])
+@pytest.mark.parametrize("remat", ["dots", "attention", "full"])
 def test_remat_changes_no_gradient(golden, remat):
     config, variables, expected = golden
     inputs, targets = expected["inputs"][:, :32], expected["targets"][:, :8]

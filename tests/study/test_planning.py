@@ -1,10 +1,13 @@
 """Plans of small runs, against what is known of the runs themselves."""
 
 import json
+import subprocess
+import sys
 from dataclasses import replace
 from pathlib import Path
 
 import jax
+import measure_step
 import pytest
 
 from fiat_jax.adapters import LoRA
@@ -102,6 +105,18 @@ def test_what_fits_with_no_change_exits_with_1_and_says_what_to_do(world, monkey
 def test_a_change_keeps_what_it_cannot_improve_as_it_is():
     done = with_config(replace(WORK, adapter=None, batch_size=3), remat="full")
     assert fitting.smaller(done, devices=1) == []
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize(("remat", "learned"), [("none", "lora"), ("full", "lora"), ("none", "full")])
+def test_a_step_takes_the_memory_that_its_plan_says(remat, learned):
+    script = Path(measure_step.__file__)
+    run = subprocess.run(
+        [sys.executable, str(script), remat, learned], capture_output=True, text=True, check=True
+    )
+    taken, planned = json.loads(run.stdout), plan_step(measure_step.work(remat, learned == "full"))
+    assert sum(planned.arguments.values()) == pytest.approx(taken["arguments"], rel=1e-6)
+    assert planned.bytes == pytest.approx(taken["arguments"] + taken["besides"], rel=0.1)
 
 
 @pytest.mark.slow
