@@ -125,14 +125,13 @@ class Attention(nn.Module):
         if isinstance(self.adapter, PrefixTuning) and self.adapter.adapts("/".join(self.path)):
             prefix = self.prefix(self.adapter.weights(self.config.d_attention))
             key, value, mask = with_prefix(prefix, key, value, mask)
-        query, key, value = (
-            checkpoint_name(heads, KEPT) for heads in (self._heads(self.query(x)), key, value)
-        )
-        y = checkpoint_name(attend(query, key, value, by_distance, mask, self.config.attention_parts), KEPT)
-        return self.out(y.reshape(*y.shape[:2], self.config.d_attention))
+        query = self._heads(self.query(x))
+        y = attend(query, key, value, by_distance, mask, self.config.attention_parts)
+        return self.out(checkpoint_name(y.reshape(*y.shape[:2], self.config.d_attention), KEPT))
 
     def _heads(self, x: Array) -> Array:
-        return x.reshape(*x.shape[:-1], self.config.num_heads, self.config.d_kv)
+        # Kept while it is wide: the last axis of heads is so small that a TPU would pad it.
+        return checkpoint_name(x, KEPT).reshape(*x.shape[:-1], self.config.num_heads, self.config.d_kv)
 
 
 class FeedForward(nn.Module):
