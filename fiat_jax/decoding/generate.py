@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 
 from fiat_jax.models import T5, Cache, empty_cache
+from fiat_jax.models.axes import TOKENS, constrain
 from fiat_jax.parallel import RULES
 from fiat_jax.typing import Array, Variables
 
@@ -33,7 +34,7 @@ def greedy(model: T5, variables: Variables, inputs: Array, max_length: int) -> A
       max_length: T, the most tokens to write.
 
     Returns:
-      [B, T] int32 token ids.
+      [B, T] int32 token ids, whole on every device.
     """
     config = model.config
     with nn.logical_axis_rules(RULES):
@@ -60,4 +61,4 @@ def greedy(model: T5, variables: Variables, inputs: Array, max_length: int) -> A
         def unfinished(loop: _Loop) -> Array:
             return (loop.position < max_length) & ~jnp.all(loop.done)
 
-        return jax.lax.while_loop(unfinished, advance, start).tokens
+        return constrain(jax.lax.while_loop(unfinished, advance, start).tokens, TOKENS)

@@ -5,6 +5,7 @@ from typing import NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fiat_jax.models.axes import CACHE, constrain
 from fiat_jax.models.config import T5Config
 from fiat_jax.typing import Array
 
@@ -29,7 +30,7 @@ class Cache(NamedTuple):
 def empty_cache(config: T5Config, batch: int, length: int) -> Cache:
     """A cache for `length` decoding steps of a batch, before the first of them."""
     shape = (config.num_decoder_layers, batch, length, config.num_heads, config.d_kv)
-    zeros = jnp.zeros(shape, jnp.dtype(config.dtype))
+    zeros = constrain(jnp.zeros(shape, jnp.dtype(config.dtype)), CACHE)
     return Cache(KeysValues(zeros, zeros))
 
 

@@ -2,7 +2,7 @@
 
 Modules only declare variables and name their axes; the mathematics is in functions. Parameter axes are
 'vocab', 'embed', 'heads' (all heads together), 'mlp', 'rank', 'buckets' and, once scanned, 'layers';
-activation axes are 'batch', 'length' and 'embed'. `fiat_jax.parallel` maps them to a mesh.
+those of activations are in `axes`. `fiat_jax.parallel` maps both to a mesh.
 """
 
 import math
@@ -17,6 +17,7 @@ from jax.ad_checkpoint import checkpoint_name
 from fiat_jax.adapters import Adapter, PrefixTuning, ProjectionAdapter, Weight
 from fiat_jax.adapters.prefix import with_prefix
 from fiat_jax.models.attention import attend
+from fiat_jax.models.axes import HEADS, HIDDEN, LOGITS, SPLIT_HEAD, SPLIT_LOGITS, constrain
 from fiat_jax.models.config import T5Config
 from fiat_jax.models.quantised import Kernel, boxed, gathered, quantise, with_kernel
 from fiat_jax.typing import Array
@@ -38,6 +39,25 @@ def rms_norm(x: Array, scale: Array, epsilon: float) -> Array:
     return (wide * jax.lax.rsqrt(variance + epsilon) * scale).astype(x.dtype)
 
 
+def classify(x: Array, kernel: Array) -> Array:
+    """Logits in float32 of states and a head.
+
+    Devices that share the base between them share a batch too. With fewer tokens than words it is cheaper to
+    send each other the states and have a share of the words each than to gather the head.
+
+    Args:
+      x: [B, T, D].
+      kernel: [D, V].
+
+    Returns:
+      [B, T, V].
+    """
+    kernel, logits = kernel.astype(x.dtype), LOGITS
+    if x.shape[0] * x.shape[1] < kernel.shape[1]:
+        kernel, logits = constrain(kernel, SPLIT_HEAD), SPLIT_LOGITS
+    return constrain(jnp.matmul(x, kernel, preferred_element_type=jnp.float32), logits)
+
+
 class RMSNorm(nn.Module):
     """`rms_norm` with a learned scale."""
 
@@ -45,7 +65,8 @@ class RMSNorm(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        init = nn.with_logical_partitioning(nn.initializers.ones, ("embed",))
+        # Not split: gathering so little would cost more time than keeping it costs memory.
+        init = nn.with_logical_partitioning(nn.initializers.ones, (None,))
         return rms_norm(x, self.param("scale", init, x.shape[-1:]), self.config.norm_epsilon)
 
 
@@ -131,7 +152,8 @@ class Attention(nn.Module):
 
     def _heads(self, x: Array) -> Array:
         # Kept while it is wide: the last axis of heads is so small that a TPU would pad it.
-        return checkpoint_name(x, KEPT).reshape(*x.shape[:-1], self.config.num_heads, self.config.d_kv)
+        x = checkpoint_name(x, KEPT)
+        return constrain(x.reshape(*x.shape[:-1], self.config.num_heads, self.config.d_kv), HEADS)
 
 
 class FeedForward(nn.Module):
@@ -151,6 +173,6 @@ class FeedForward(nn.Module):
             hidden = activation(inner(name="wi_0")(x)) * inner(name="wi_1")(x)
         else:
             hidden = activation(inner(name="wi")(x))
-        hidden = nn.Dropout(c.dropout, deterministic=not self.train)(hidden)
+        hidden = nn.Dropout(c.dropout, deterministic=not self.train)(constrain(hidden, HIDDEN))
         out = projection(c.d_model, ("mlp", "embed"), 1 / math.sqrt(c.d_ff), out_dtype=jnp.float32, name="wo")
         return out(hidden)

@@ -20,6 +20,7 @@ import jax.numpy as jnp
 import numpy as np
 
 from fiat_jax.errors import ConfigError
+from fiat_jax.models.axes import constrain
 from fiat_jax.models.config import Quantise
 from fiat_jax.typing import Array, Params
 
@@ -179,7 +180,7 @@ def with_kernel(function: Callable[..., Array], kernel: Kernel, axes: Axes, x: A
 def gathered(kernel: _Kind, axes: Axes) -> _Kind:
     """A kernel, or another array of weights, of which each device that has a share of 'embed' gets all."""
     named = boxed(kernel, tuple(None if axis == "embed" else axis for axis in axes))
-    return jax.tree.map(lambda x: nn.with_logical_constraint(x.value, x.names), named, is_leaf=_is_named)
+    return jax.tree.map(lambda x: constrain(x.value, x.names), named, is_leaf=_is_named)
 
 
 def _int8(kernel: Array) -> Int8:

@@ -15,12 +15,11 @@ import jax.numpy as jnp
 from fiat_jax.adapters import Adapter, SoftPrompt
 from fiat_jax.adapters.soft_prompt import prepend
 from fiat_jax.models.attention import relative_buckets, relative_distances
+from fiat_jax.models.axes import STATES, constrain
 from fiat_jax.models.cache import Cache, KeysValues, write
 from fiat_jax.models.config import T5Config
-from fiat_jax.models.layers import KEPT, Attention, FeedForward, Learned, RMSNorm
+from fiat_jax.models.layers import KEPT, Attention, FeedForward, Learned, RMSNorm, classify
 from fiat_jax.typing import Array
-
-STATES = ("batch", "length", "embed")
 
 
 class Context(NamedTuple):
@@ -54,7 +53,7 @@ class _Block(nn.Module):
     def add(self, x: Array, branch: Array) -> Array:
         """Adds a residual branch; where the branch is float32, so is the sum before it is rounded."""
         branch = nn.Dropout(self.config.dropout, deterministic=not self.train)(branch)
-        return nn.with_logical_constraint((x + branch).astype(x.dtype), STATES)
+        return constrain((x + branch).astype(x.dtype), STATES)
 
 
 class EncoderBlock(_Block):
@@ -103,7 +102,7 @@ class RelativeBias(nn.Module):
     def __call__(self, buckets: Array) -> Array:
         """[N, M] of buckets [M]."""
         c = self.config
-        init = nn.with_logical_partitioning(nn.initializers.normal(c.d_model**-0.5), ("buckets", None))
+        init = nn.with_logical_partitioning(nn.initializers.normal(c.d_model**-0.5), ("buckets", "heads"))
         table = self.param("embedding", init, (c.relative_buckets, c.num_heads), jnp.float32)
         return table[buckets].T
 
@@ -143,7 +142,7 @@ class Stack(nn.Module):
 
     def __call__(self, x: Array, context: Context, cache: Cache | None = None) -> tuple[Array, Cache | None]:
         """States [B, Q, D] through all blocks, and the cache's change."""
-        x = nn.with_logical_constraint(self.dropout(x), STATES)
+        x = constrain(self.dropout(x), STATES)
         x, cache = self.layers(x, cache, context)
         return self.dropout(self.final_norm(x)), cache
 
@@ -244,8 +243,7 @@ class T5(nn.Module):
     def _logits(self, x: Array) -> Array:
         if self.config.scale_decoder_output:
             x = x * self.config.d_model**-0.5
-        logits = self.shared.attend(x) if self.config.tied else self.lm_head(x)
-        return nn.with_logical_constraint(logits, ("batch", "length", "vocab"))
+        return self.shared.attend(x) if self.config.tied else self.lm_head(x)
 
 
 class Embedding(nn.Module):
@@ -264,7 +262,7 @@ class Embedding(nn.Module):
 
     def attend(self, x: Array) -> Array:
         """Logits of states by their product with the embeddings."""
-        return jnp.matmul(x, self.embedding.T.astype(x.dtype), preferred_element_type=jnp.float32)
+        return classify(x, self.embedding.T)
 
 
 class Head(nn.Module):
@@ -276,4 +274,4 @@ class Head(nn.Module):
     def __call__(self, x: Array) -> Array:
         init = nn.with_logical_partitioning(nn.initializers.normal(1.0), ("embed", "vocab"))
         kernel = self.param("kernel", init, (self.config.d_model, self.config.vocab_size), jnp.float32)
-        return jnp.matmul(x, kernel.astype(x.dtype), preferred_element_type=jnp.float32)
+        return classify(x, kernel)

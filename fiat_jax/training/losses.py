@@ -12,7 +12,7 @@ class LossSums(NamedTuple):
     """Sums over target tokens; they add up over micro-batches and devices, means do not."""
 
     loss: Array  # scalar float32, nats
-    correct: Array  # scalar float32, tokens whose most likely prediction is right
+    correct: Array  # scalar float32, tokens than which the model finds none more likely
     weight: Array  # scalar float32, tokens that count
 
     def __add__(self, other: "LossSums") -> "LossSums":  # type: ignore[override]
@@ -31,7 +31,9 @@ def cross_entropy(logits: Array, targets: Array, weights: Array) -> LossSums:
       logits: [B, T, V]; targets: [B, T] int32; weights: [B, T] float32, 0 where a target does not count.
     """
     logits = logits.astype(jnp.float32)
-    picked = jnp.take_along_axis(logits, targets[..., None], axis=-1)[..., 0]
+    # By sums and the largest, not by indices: devices that split the vocabulary then send each other one number
+    # a token, and no array as large as the logits is made.
+    picked = jnp.sum(jnp.where(jnp.arange(logits.shape[-1]) == targets[..., None], logits, 0.0), axis=-1)
     losses = jax.nn.logsumexp(logits, axis=-1) - picked
-    right = (jnp.argmax(logits, axis=-1) == targets).astype(jnp.float32)
+    right = (picked >= jnp.max(logits, axis=-1)).astype(jnp.float32)
     return LossSums(jnp.sum(losses * weights), jnp.sum(right * weights), jnp.sum(weights))

@@ -14,8 +14,9 @@ import jax
 import jax.numpy as jnp
 import optax
 
+from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5
-from fiat_jax.parallel import RULES, replicated
+from fiat_jax.parallel import RULES, batch_rows, replicated
 from fiat_jax.training.losses import LossSums, cross_entropy, shift_right
 from fiat_jax.typing import Array, Batch, Variables
 
@@ -121,13 +122,26 @@ def state_shardings(state: TrainState, learned: Any, mesh: jax.sharding.Mesh) ->
 
 
 def jit_step(shardings: TrainState, mesh: jax.sharding.Mesh) -> Any:
-    """`train_step` compiled for a mesh: the state is donated, and comes back sharded as it went in."""
+    """`train_step` compiled for a mesh: the state is donated, and comes back sharded as it went in.
+
+    Its first call raises a ConfigError where the parts of a batch do not divide among the devices.
+    """
 
     def step(state, base, batch, key):
+        _check_parts(batch, state.accumulation, batch_rows(mesh))
         with nn.logical_axis_rules(RULES):
             return train_step(state, base, batch, key)
 
     return jax.jit(step, donate_argnums=0, out_shardings=(shardings, replicated(mesh)))
+
+
+def _check_parts(batch: Batch, parts: int, shares: int) -> None:
+    rows = batch["inputs"].shape[0]
+    if rows % (parts * shares):
+        raise ConfigError(
+            f"Tuning.batch_size: expected a multiple of {parts * shares}, as {shares} devices share each of "
+            f"{parts} parts, found {rows}; make it one, or lower Tuning.accumulation."
+        )
 
 
 @partial(jax.jit, static_argnums=0)
