@@ -92,7 +92,7 @@ def _accumulate(work: Work, devices: int) -> list[Change]:
 def _shard(work: Work, devices: int) -> list[Change]:
     tensor = max(work.mesh.tensor, 1)
     mesh = Mesh(data=1, fsdp=devices // tensor, tensor=tensor)
-    if mesh.fsdp == work.mesh.fsdp:
+    if work.mesh.fsdp in (mesh.fsdp, -1):
         return []
     return [Change(f"Mesh.fsdp = {mesh.fsdp}", lambda work: replace(work, mesh=mesh))]
 

@@ -1,4 +1,4 @@
-"""Every preset of a mesh on eight fake devices: the same numbers as on one, one compile, and what is split."""
+"""Every preset of a mesh on eight fake devices: the numbers of one device, one compile, and what is split."""
 
 import math
 import re
