@@ -44,20 +44,22 @@ class Command(NamedTuple):
       help: one line for `fiat --help`.
       run_dir: what the command does with a run folder: 'starts' it, 'reads' it, or '' for neither.
       verb: what `fiat` calls it where gin files cannot: `import` is a statement there.
+      joins: whether several processes can run it as one job.
     """
 
     place: str
     help: str
     run_dir: str = ""
     verb: str = ""
+    joins: bool = False
 
 
 COMMANDS = {
     "annotate": Command("fiat_jax.cli.annotate:annotate", "ask the reasoner for a rationale of each example"),
     "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),
-    "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts"),
-    "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads"),
-    "predict": Command("fiat_jax.cli.predict:predict", "answer new inputs with a run", "reads"),
+    "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts", joins=True),
+    "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads", joins=True),
+    "predict": Command("fiat_jax.cli.predict:predict", "answer new inputs with a run", "reads", joins=True),
     "export": Command("fiat_jax.cli.export:export", "take what a run has learned elsewhere", "reads"),
     "import_adapter": Command(
         "fiat_jax.cli.importing:import_adapter", "make a run of a PEFT adapter", "starts", "import"

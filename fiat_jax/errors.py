@@ -38,6 +38,18 @@ class InterruptedRun(FiatError):
     exit_code = 75
 
 
+class UnreachableHosts(FiatError):
+    """The processes of a job have not found each other in time."""
+
+    exit_code = 69
+
+
+class LostProcess(FiatError):
+    """Another process of the job has died or failed; the job goes on when all are started again."""
+
+    exit_code = 75
+
+
 def did_you_mean(found: str, known: Iterable[str]) -> str:
     """The end of a sentence about an unknown name: the known one that is closest, or all of them."""
     known = list(known)

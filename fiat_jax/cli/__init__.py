@@ -11,6 +11,7 @@ import sys
 import traceback
 import warnings
 from collections.abc import Sequence
+from contextlib import AbstractContextManager, nullcontext
 from functools import partial
 from pathlib import Path
 from typing import NoReturn
@@ -20,6 +21,8 @@ from fiat_jax.errors import ConfigError, FiatError, did_you_mean
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
+
+DISTRIBUTED = "--distributed"
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -32,6 +35,14 @@ def main(argv: Sequence[str] | None = None) -> int:
       The exit code: see `fiat_jax.errors`.
     """
     words = list(sys.argv[1:] if argv is None else argv)
+    code = _run(words)
+    if DISTRIBUTED in words:
+        importlib.import_module("fiat_jax.parallel.hosts").leave(code)
+    return code
+
+
+def _run(words: list[str]) -> int:
+    """Runs a command, says what went wrong, and returns the exit code."""
     command, known = words[0] if words else "--help", verbs()
     try:
         if command in ("-h", "--help"):
@@ -116,11 +127,21 @@ def _configure_and_run(command: str, flags: argparse.Namespace, bindings: list[s
     if flags.dry_run:
         _show(configuration.text.rstrip())
         return
-    if role == "starts":
-        from fiat_jax.cli.runfolder import start
+    with _job(command, flags):
+        if role == "starts":
+            from fiat_jax.cli.runfolder import start
 
-        start(configuration.arguments["run_dir"], configuration)
-    configuration.run()
+            start(configuration.arguments["run_dir"], configuration)
+        configuration.run()
+
+
+def _job(command: str, flags: argparse.Namespace) -> AbstractContextManager[None]:
+    """The job that this process is one of, or none."""
+    if not (COMMANDS[command].joins and flags.distributed):
+        return nullcontext()
+    from fiat_jax.parallel.hosts import joined
+
+    return joined(f"fiat {command}", flags.join_timeout, flags.heartbeat_timeout, command == "train")
 
 
 def _saved(run_dir: str) -> str:
@@ -189,6 +210,11 @@ class _Parser(argparse.ArgumentParser):
         if entry.run_dir:
             reads = "; its config.gin is read first" if entry.run_dir == "reads" else ""
             add("--run_dir", metavar="DIR", help=f"the run folder, short for --gin.{command}.run_dir{reads}")
+        if entry.joins:
+            add(DISTRIBUTED, action="store_true", help="be one process of a job on several hosts")
+            seconds = partial(add, metavar="SECONDS", type=int)
+            seconds("--join_timeout", default=600, help="wait so long for the others to start (600)")
+            seconds("--heartbeat_timeout", default=60, help="give up a silent one after so long (60)")
         add("--dry_run", action="store_true", help="check and print the configuration, and stop")
         add("-v", "--verbose", action="store_true", help="show what the libraries say too")
         add("-h", "--help", action="store_true", help="show this and all that can be set, and stop")

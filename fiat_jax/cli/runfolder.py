@@ -14,6 +14,7 @@ from typing import Any
 
 from fiat_jax.config import Configuration
 from fiat_jax.errors import ConfigError
+from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.records import write_whole
 
 CONFIG, ENVIRONMENT = "config.gin", "environment.json"
@@ -36,14 +37,25 @@ _SECRETS = (
 def start(folder: str | Path, configuration: Configuration) -> None:
     """Makes the folder of a run and writes config.gin and environment.json, or finds the same run in it.
 
+    In a job of several processes the first one does, and the others make sure that they see it.
+
     Args:
       folder: the run folder; the same configuration goes on in it, wherever it has been moved to.
       configuration: what the command is called with.
 
     Raises:
       ConfigError: the folder holds what another configuration has made, or cannot be written.
+      DataError: not all processes see the same folder.
     """
     folder = Path(folder)
+    if is_first():
+        _start(folder, configuration)
+    environment = folder / ENVIRONMENT
+    written = environment.read_text(encoding="utf-8") if environment.exists() else ""
+    check_same(f"run folder under {folder}", written)
+
+
+def _start(folder: Path, configuration: Configuration) -> None:
     try:
         folder.mkdir(parents=True, exist_ok=True)
         _check_same(folder, configuration.text)

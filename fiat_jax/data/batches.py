@@ -41,6 +41,7 @@ class TrainBatches:
         _check(examples, batch_size, buckets)
         self.examples, self.batch_size, self.seed, self.buckets = examples, batch_size, seed, buckets
         self._lengths = np.array([len(row) for row in examples.inputs])
+        self._tokens = self._lengths + np.array([len(row) for row in examples.targets])
         self._epoch = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(examples), seed))
         self._window = functools.lru_cache(maxsize=2)(self._batches_of_window)
 
@@ -61,9 +62,18 @@ class TrainBatches:
         rows = rows[np.argsort(self._lengths[rows], kind="stable")].reshape(_WINDOW, self.batch_size)
         return rows[_permutation(_WINDOW, self.seed, window)]
 
-    def batch(self, step: int) -> Batch:
-        """The batch of a step."""
-        return _pad(self.examples, self.rows(step), self.buckets)
+    def tokens(self, step: int) -> int:
+        """Tokens that a step reads and learns; padding does not count."""
+        return int(self._tokens[self.rows(step)].sum())
+
+    def batch(self, step: int, own: np.ndarray | None = None) -> Batch:
+        """The batch of a step.
+
+        Args:
+          step: which.
+          own: positions in the batch of the rows to make, padded as the whole is; None for all.
+        """
+        return _pad(self.examples, self.rows(step), self.buckets, own)
 
 
 class EvalBatch(NamedTuple):
@@ -71,7 +81,7 @@ class EvalBatch(NamedTuple):
 
     Attributes:
       batch: padded ids; rows that only fill it repeat a real one at weight 0.
-      rows: positions of the examples, int64 [B]; -1 for rows that only fill.
+      rows: positions of the whole batch's examples, int64 [B]; -1 for rows that only fill.
     """
 
     batch: Batch
@@ -79,7 +89,10 @@ class EvalBatch(NamedTuple):
 
 
 def eval_batches(
-    examples: Examples, batch_size: int, buckets: tuple[int, ...] = EVAL_BUCKETS
+    examples: Examples,
+    batch_size: int,
+    buckets: tuple[int, ...] = EVAL_BUCKETS,
+    own: np.ndarray | None = None,
 ) -> Iterator[EvalBatch]:
     """All examples once, the longest first, so that little is padded and memory runs out at once or never.
 
@@ -87,14 +100,15 @@ def eval_batches(
       examples: what to read.
       batch_size: rows a batch, the last one filled up.
       buckets: as in `TrainBatches`.
+      own: as in `TrainBatches.batch`.
     """
     _check(examples, batch_size, buckets)
     order = np.argsort([-len(row) for row in examples.inputs], kind="stable")
     for start in range(0, len(order), batch_size):
         real = order[start : start + batch_size]
         filled = np.concatenate([real, np.repeat(real[:1], batch_size - len(real))])
-        batch = _pad(examples, filled, buckets)
-        batch["weights"][len(real) :] = 0
+        batch = _pad(examples, filled, buckets, own)
+        batch["weights"][(np.arange(batch_size) if own is None else own) >= len(real)] = 0
         yield EvalBatch(batch, np.concatenate([real, np.full(batch_size - len(real), -1)]))
 
 
@@ -103,10 +117,12 @@ def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
     return np.argsort(np.random.Philox(key=[seed, epoch]).random_raw(size), kind="stable")
 
 
-def _pad(examples: Examples, rows: np.ndarray, buckets: tuple[int, ...]) -> Batch:
-    targets = _stack(examples.targets, rows, TARGET_BUCKETS, examples.pad_id)
+def _pad(
+    examples: Examples, rows: np.ndarray, buckets: tuple[int, ...], own: np.ndarray | None = None
+) -> Batch:
+    targets = _stack(examples.targets, rows, TARGET_BUCKETS, examples.pad_id, own)
     padded = {
-        "inputs": _stack(examples.inputs, rows, buckets, examples.pad_id),
+        "inputs": _stack(examples.inputs, rows, buckets, examples.pad_id, own),
         "targets": targets,
         "weights": (targets != examples.pad_id).astype(np.float32),
     }
@@ -114,11 +130,19 @@ def _pad(examples: Examples, rows: np.ndarray, buckets: tuple[int, ...]) -> Batc
 
 
 def _stack(
-    every: Sequence[np.ndarray], rows: np.ndarray, buckets: tuple[int, ...], pad_id: int
+    every: Sequence[np.ndarray],
+    rows: np.ndarray,
+    buckets: tuple[int, ...],
+    pad_id: int,
+    own: np.ndarray | None,
 ) -> np.ndarray:
-    """Some rows, padded to the bucket of the longest of them, and never beyond the longest of all."""
+    """Some rows, padded to the bucket of the longest of them, and never beyond the longest of all.
+
+    Only the own of them are made, and padded as all are.
+    """
     longest = max(len(every[row]) for row in rows)
     width = next((bucket for bucket in buckets if bucket >= longest), longest)
+    rows = rows if own is None else rows[own]
     stacked = np.full((len(rows), min(width, max(map(len, every)))), pad_id, np.int32)
     for i, row in enumerate(rows):
         stacked[i, : len(every[row])] = every[row]

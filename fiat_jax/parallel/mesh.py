@@ -8,11 +8,9 @@ from typing import Any
 
 import flax.linen as nn
 import jax
-import numpy as np
 from jax.sharding import AxisType, NamedSharding, PartitionSpec
 
 from fiat_jax.errors import ConfigError
-from fiat_jax.typing import Batch
 
 AXES = ("data", "fsdp", "tensor")
 RULES = (
@@ -159,29 +157,3 @@ def _split_sizes(leaves: Sequence[tuple[Any, Any]]) -> Iterator[tuple[tuple[str,
 
 def _names(leaf: Any) -> tuple[str | None, ...]:
     return leaf.names if isinstance(leaf, nn.LogicallyPartitioned) else ()
-
-
-def batch_rows(mesh: jax.sharding.Mesh) -> int:
-    """Into how many shares the rows of a batch are split."""
-    return mesh.shape["data"] * mesh.shape["fsdp"]
-
-
-def batch_sharding(mesh: jax.sharding.Mesh) -> NamedSharding:
-    """The sharding of arrays whose leading axis is the rows of a batch."""
-    return NamedSharding(mesh, PartitionSpec(("data", "fsdp")))
-
-
-def put_batch(batch: Batch | np.ndarray, mesh: jax.sharding.Mesh) -> Any:
-    """Places arrays with their leading axis split over the devices that share the batch.
-
-    Raises:
-      ConfigError: the rows do not divide among those devices.
-    """
-    shares = batch_rows(mesh)
-    for leaf in jax.tree.leaves(batch):
-        if leaf.shape[0] % shares:
-            raise ConfigError(
-                f"batch_size: expected a multiple of the {shares} devices that share a batch, "
-                f"found {leaf.shape[0]}."
-            )
-    return jax.device_put(batch, batch_sharding(mesh))

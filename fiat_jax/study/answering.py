@@ -6,7 +6,6 @@ from pathlib import Path
 from typing import Any
 
 import jax
-import numpy as np
 
 from fiat_jax.data.batches import eval_batches
 from fiat_jax.data.metrics import squad_by_language
@@ -14,7 +13,7 @@ from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.vocabularies import decode_batch
 from fiat_jax.decoding import greedy
-from fiat_jax.parallel import put_batch
+from fiat_jax.parallel import fetch, own_rows, put_batch
 from fiat_jax.study.experiment import Network
 from fiat_jax.training import LossSums, eval_step
 from fiat_jax.typing import Variables
@@ -23,7 +22,7 @@ from fiat_jax.typing import Variables
 def answer(
     network: Network, weights: Variables, examples: Examples, task: Task, batch_size: int
 ) -> tuple[list[str], dict[str, float]]:
-    """Answers every example once, and takes the likelihood of its target.
+    """Answers every example once, and takes the likelihood of its target; each process gets all.
 
     Args:
       network: the model and its mesh.
@@ -38,11 +37,12 @@ def answer(
     model, tokens = network.answering, task.tokens()
     texts = [""] * len(examples)
     totals = []
+    own = own_rows(batch_size, network.mesh)
     with jax.set_mesh(network.mesh):
-        for batch, rows in eval_batches(examples, batch_size):
+        for batch, rows in eval_batches(examples, batch_size, own=own):
             placed = put_batch(batch, network.mesh)
             totals.append(eval_step(model, weights, placed))
-            ids = np.asarray(greedy(model, weights, placed["inputs"], task.targets_length))
+            ids = fetch(greedy(model, weights, placed["inputs"], task.targets_length))
             for row, text in zip(rows, decode_batch(tokens, ids), strict=True):
                 if row >= 0:
                     texts[row] = text

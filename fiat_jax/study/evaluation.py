@@ -7,10 +7,11 @@ from pathlib import Path
 from fiat_jax.checkpoints import CheckpointStore
 from fiat_jax.data.pipeline import Counts, load_examples
 from fiat_jax.errors import ConfigError
+from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.study.answering import answer, scores, write_predictions
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.study.report import write_report
-from fiat_jax.study.tuning import BEST, restore_learned
+from fiat_jax.study.tuning import BEST, fingerprint, restore_learned
 from fiat_jax.typing import Variables
 
 
@@ -53,16 +54,18 @@ def evaluate_run(run_dir: Path, experiment: Experiment, split: str, batch_size: 
     """
     task = experiment.task
     examples = load_examples(task, experiment.variant, split)
+    check_same("examples", fingerprint(examples))
     network = assemble(experiment, seed=0)
     weights, step = best_weights(run_dir, network)
     texts, means = answer(network, weights, examples, task, batch_size)
-    write_predictions(run_dir / "predictions" / f"{split}.jsonl", examples, texts)
     languages = sorted(set(examples.languages) - {""})
     counts = {language: examples.counts(language) for language in languages} | {"": examples.counts()}
     scored = Scored(split, step, scores(examples, texts, means), counts)
-    with (run_dir / "metrics.jsonl").open("a", encoding="utf-8") as log:
-        log.write(json.dumps({"step": step, "split": split, **scored.metrics}) + "\n")
-    write_report(run_dir)
+    if is_first():
+        write_predictions(run_dir / "predictions" / f"{split}.jsonl", examples, texts)
+        with (run_dir / "metrics.jsonl").open("a", encoding="utf-8") as log:
+            log.write(json.dumps({"step": step, "split": split, **scored.metrics}) + "\n")
+        write_report(run_dir)
     return scored
 
 

@@ -28,6 +28,7 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5, T5Config
 from fiat_jax.models.quantised import is_quantised
 from fiat_jax.parallel import Mesh, shardings
+from fiat_jax.parallel.hosts import check_same
 from fiat_jax.typing import Array, Variables
 
 
@@ -132,6 +133,7 @@ def assemble(experiment: Experiment, seed: int) -> Network:
     if adapter is not None:
         check_targets(adapter.patterns(), adapter.places(_projections(placement["params"])))
     fingerprint = pretrained.fingerprint()
+    check_same("base", fingerprint)
     base = {"params": pretrained.params(placement["params"], learned=adapter is None)}
     if adapter is None:
         return Network(model, mesh, {}, base, {"params": placement["params"]}, fingerprint)

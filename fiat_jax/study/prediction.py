@@ -10,10 +10,13 @@ from fiat_jax.data.rendering import join_rationales
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.unlabelled import encode_inputs, read_inputs
 from fiat_jax.errors import ConfigError
+from fiat_jax.parallel.hosts import agreed, check_same, is_first
 from fiat_jax.reasoning import OpenAI, Prompt, Replay, Store, annotate
+from fiat_jax.records import write_whole
 from fiat_jax.study.answering import answer
 from fiat_jax.study.evaluation import best_weights
 from fiat_jax.study.experiment import Experiment, assemble
+from fiat_jax.study.tuning import fingerprint
 
 
 @dataclass(frozen=True)
@@ -31,7 +34,7 @@ class Reasoner:
     prompt: Prompt | None = None
 
     def rationales_of(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """One rationale a row.
+        """One rationale a row; the client is asked by one process, and all read the store then.
 
         Raises:
           ConfigError: there is a client and no store to keep its answers in.
@@ -42,8 +45,10 @@ class Reasoner:
                 raise ConfigError(
                     "predict.rationales: expected a store to keep the client's answers in, found none."
                 )
-            with Store(self.rationales) as store:
-                annotate({"predict": rows}, self.prompt, self.client, store)
+            if is_first():
+                with Store(self.rationales) as store:
+                    annotate({"predict": rows}, self.prompt, self.client, store)
+            agreed(0)  # the others wait here
         return join_rationales(replace(task, rationales=self.rationales or task.rationales), rows)
 
 
@@ -64,12 +69,15 @@ def predict_file(
     fiat = variant == "fiat"
     rationales = reasoner.rationales_of(task, rows) if fiat else [""] * len(rows)
     examples = encode_inputs(task, variant, rows, rationales)
+    check_same("rows and rationales", fingerprint(examples))
     network = assemble(experiment, seed=0)
     weights, _ = best_weights(run_dir, network)
     texts, _ = answer(network, weights, examples, task, batch_size)
-    target.parent.mkdir(parents=True, exist_ok=True)
-    with target.open("w", encoding="utf-8") as file:
-        for row, text, rationale in zip(rows, texts, rationales, strict=True):
-            row = {**row, "prediction": text} | ({"rationale": rationale} if fiat else {})
-            file.write(json.dumps(row, ensure_ascii=False) + "\n")
+    answered = [
+        {**row, "prediction": text} | ({"rationale": rationale} if fiat else {})
+        for row, text, rationale in zip(rows, texts, rationales, strict=True)
+    ]
+    if is_first():
+        target.parent.mkdir(parents=True, exist_ok=True)
+        write_whole(target, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in answered))
     return len(rows)

@@ -12,7 +12,8 @@ from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_weights, w
 from fiat_jax.data.batches import TrainBatches
 from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, DataError
-from fiat_jax.parallel import put_batch
+from fiat_jax.parallel import fetch, own_rows, put_batch
+from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.study.answering import answer, scores
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.training import (
@@ -20,6 +21,7 @@ from fiat_jax.training import (
     AdamW,
     MetricsLog,
     Plan,
+    Silence,
     TrainState,
     create_state,
     fit,
@@ -94,6 +96,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
     """
     task = experiment.task
     examples = load_examples(task, experiment.variant, "train")
+    check_same("training examples", fingerprint(examples))
     validation = None
     if "validation" in task.splits():
         validation = load_examples(task, experiment.variant, "validation")
@@ -152,7 +155,8 @@ def _fit(
     def save(state: TrainState, metrics: dict[str, float] | None) -> None:
         store.save(int(state.step), _parts(state), metrics, note)
 
-    log = MetricsLog(run_dir, int(state.step), plan.steps)
+    own = own_rows(tuning.batch_size, network.mesh)
+    log = MetricsLog(run_dir, int(state.step), plan.steps) if is_first() else Silence()
     try:
         fit(
             state,
@@ -160,8 +164,8 @@ def _fit(
             jax.random.key(tuning.seed),
             plan=plan,
             step_fn=jit_step(places, network.mesh),
-            batch_at=batches.batch,
-            place=lambda batch: put_batch(batch, network.mesh),
+            batch_at=lambda step: put_batch(batches.batch(step, own), network.mesh),
+            tokens_at=batches.tokens,
             learning_rate=tuning.optimizer.schedule(plan.steps),
             log=log,
             evaluate=evaluate,
@@ -210,7 +214,9 @@ def save_adapter(folder: Path, experiment: Experiment, network: Network, learned
     """Writes what was learned on a network as a PEFT folder; the experiment has an adapter."""
     adapter, config = experiment.adapter, network.model.config
     assert adapter is not None
-    write_adapter(folder, adapter, learned["adapter"], config, experiment.base.path, network.fingerprint)
+    weights = fetch(learned["adapter"])
+    if is_first():
+        write_adapter(folder, adapter, weights, config, experiment.base.path, network.fingerprint)
 
 
 def fingerprint(examples: Examples) -> str:

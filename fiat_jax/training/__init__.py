@@ -1,6 +1,6 @@
 """How it learns: the loss, one pure step, its optimizers, and the loop around it."""
 
-from fiat_jax.training.logs import MetricsLog
+from fiat_jax.training.logs import MetricsLog, Silence
 from fiat_jax.training.loop import Plan, fit, show
 from fiat_jax.training.losses import LossSums, cross_entropy, shift_right
 from fiat_jax.training.optimizers import Adafactor, AdamW
@@ -12,6 +12,7 @@ __all__ = [
     "LossSums",
     "MetricsLog",
     "Plan",
+    "Silence",
     "TrainState",
     "create_state",
     "cross_entropy",

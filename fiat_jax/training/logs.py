@@ -61,6 +61,25 @@ class MetricsLog:
         self._file.close()
 
 
+class Silence(MetricsLog):
+    """The log of a process beside the one that writes."""
+
+    def __init__(self) -> None:
+        pass
+
+    def write(self, step: int, split: str, metrics: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def say(self, line: str) -> None:
+        """Nothing."""
+
+    def close(self) -> None:
+        """Nothing."""
+
+
 def _truncate(path: Path, step: int) -> None:
     """Drops rows after a step, and the half-written last line of a run that was killed."""
     if not path.exists():

@@ -1,20 +1,18 @@
 """The loop around the step: logging, validation, checkpoints, and stopping without loss."""
 
 import math
-import signal
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any
 
 import jax
-import numpy as np
 
 from fiat_jax.errors import ConfigError, InterruptedRun, NonFiniteError
+from fiat_jax.parallel.hosts import terminations
 from fiat_jax.training.logs import MetricsLog
 from fiat_jax.training.step import TrainState
-from fiat_jax.typing import Array, Batch, Variables
+from fiat_jax.typing import Array, Variables
 
 _MAIN = ("loss", "accuracy", "f1", "em")
 
@@ -53,8 +51,8 @@ def fit(
     *,
     plan: Plan,
     step_fn: Callable[..., tuple[TrainState, dict[str, Array]]],
-    batch_at: Callable[[int], Batch],
-    place: Callable[[Batch], Any],
+    batch_at: Callable[[int], Any],
+    tokens_at: Callable[[int], int],
     learning_rate: Callable[[int], Any],
     log: MetricsLog,
     evaluate: Callable[[Variables], dict[str, float]] | None,
@@ -68,8 +66,8 @@ def fit(
       key: the run's key.
       plan: when to validate and save.
       step_fn: `jit_step`'s result.
-      batch_at: the batch of a step, a pure function of it.
-      place: puts a batch on the devices.
+      batch_at: the batch of a step on the devices, a pure function of it.
+      tokens_at: tokens that a step reads and learns, for the log.
       learning_rate: the rate of a step, for the log.
       log: where numbers go.
       evaluate: validation metrics of the learned variables, or None without a validation split.
@@ -80,7 +78,7 @@ def fit(
 
     Raises:
       NonFiniteError: loss or gradient norm is NaN or infinite; no checkpoint holds the step.
-      InterruptedRun: SIGTERM came; the state is saved.
+      InterruptedRun: SIGTERM came, or the platform's notice; the state is saved.
     """
     step, clock = int(state.step), time.monotonic()
     pending: tuple[int, int, dict[str, Array]] | None = None
@@ -103,14 +101,14 @@ def fit(
         clock, pending = clock + seconds, None
         log.step(at, metrics)
 
-    with _terminations() as terminated:
+    with terminations() as terminated:
         while step < plan.steps:
-            batch = batch_at(step)
-            state, arrays = step_fn(state, base, place(batch), key)
+            state, arrays = step_fn(state, base, batch_at(step), key)
             settle()
+            pending = (step + 1, tokens_at(step), arrays)
             step += 1
-            pending = (step, _tokens(batch), arrays)
-            if not (plan.saves(step) or terminated()):
+            stops = terminated(step)
+            if not (plan.saves(step) or stops):
                 continue
             settle()
             metrics = None
@@ -120,7 +118,7 @@ def fit(
                 log.say(f"step {step}/{plan.steps}  validation  " + show(metrics))
             save(state, metrics)
             clock = time.monotonic()
-            if terminated() and step < plan.steps:
+            if (stops or terminated(step)) and step < plan.steps:
                 raise InterruptedRun(
                     f"asked to stop at step {step}; saved, the same command resumes from there."
                 )
@@ -132,11 +130,6 @@ def show(metrics: dict[str, float]) -> str:
     return "  ".join(f"{name} {metrics[name]:.4g}" for name in _MAIN if name in metrics)
 
 
-def _tokens(batch: Batch) -> int:
-    """Tokens that a step really reads and learns: padding does not count."""
-    return int(np.count_nonzero(batch["inputs"]) + np.sum(batch["weights"]))
-
-
 def _check_finite(step: int, metrics: dict[str, float]) -> None:
     for name in ("loss", "grad_norm"):
         if not math.isfinite(metrics[name]):
@@ -144,14 +137,3 @@ def _check_finite(step: int, metrics: dict[str, float]) -> None:
                 f"step {step}: expected a finite {name}, found {metrics[name]}; the last checkpoint is from "
                 "before this step: lower the learning rate, or set Base.dtype = 'float32'."
             )
-
-
-@contextmanager
-def _terminations() -> Iterator[Callable[[], bool]]:
-    """Within it, SIGTERM sets a flag that the loop looks at between steps."""
-    came = []
-    before = signal.signal(signal.SIGTERM, lambda *_: came.append(True))
-    try:
-        yield lambda: bool(came)
-    finally:
-        signal.signal(signal.SIGTERM, before)

@@ -133,3 +133,20 @@ def test_evaluation_takes_the_longest_first_so_that_few_shapes_are_compiled():
 def test_buckets_that_do_not_hold_the_rows_are_refused(arguments, found):
     with pytest.raises(ConfigError, match=found):
         TrainBatches(examples([20, 3]), *arguments)
+
+
+@pytest.mark.parametrize("shares", [1, 2, 4])
+def test_shares_of_a_batch_put_together_are_the_batch(shares):
+    data, parts = examples([9, 20, 3, 14, 5, 2, 30]), np.arange(4).reshape(shares, -1)
+    train = TrainBatches(data, 4, seed=1, buckets=BUCKETS)
+    for step in range(4):
+        whole, made = train.batch(step), [train.batch(step, own) for own in parts]
+        assert train.tokens(step) == np.count_nonzero(whole["inputs"]) + whole["weights"].sum()
+        for name in whole:
+            np.testing.assert_array_equal(np.concatenate([one[name] for one in made]), whole[name])
+    made = [list(eval_batches(data, 4, BUCKETS, own)) for own in parts]
+    for number, (whole, rows) in enumerate(eval_batches(data, 4, BUCKETS)):
+        assert all((one[number].rows == rows).all() for one in made)
+        for name in whole:
+            together = np.concatenate([one[number].batch[name] for one in made])
+            np.testing.assert_array_equal(together, whole[name])

@@ -67,22 +67,26 @@ def example(split: str, n: int) -> dict:
 def world(tmp_path, monkeypatch):
     """The working directory: model/, data, rationales and world.gin."""
     monkeypatch.chdir(tmp_path)
-    Path("model").mkdir()
-    Path("model/config.json").write_text(json.dumps(CONFIG))
+    write_world(tmp_path)
+    return tmp_path
+
+
+def write_world(folder: Path) -> None:
+    (folder / "model").mkdir()
+    (folder / "model" / "config.json").write_text(json.dumps(CONFIG))
     config, random = T5Config.from_hf(CONFIG, tied=False), np.random.default_rng(0)
     tensors = {
         name: random.normal(scale=0.3, size=row.their_shape(config)).astype(np.float32)
         for row in rows(config)
         for name in row.names(config)
     }
-    save_file(tensors, "model/model.safetensors")
+    save_file(tensors, folder / "model" / "model.safetensors")
     sizes = {"train": 18, "validation": 6, "test": 7}
     examples = {split: [example(split, n) for n in range(size)] for split, size in sizes.items()}
     for split, values in examples.items():
-        write_jsonl(Path(f"{split}.jsonl"), values)
+        write_jsonl(folder / f"{split}.jsonl", values)
     rationales = [
         {"id": e["id"], "rationale": f"it is {e['answer']}"} for es in examples.values() for e in es
     ]
-    write_jsonl(Path("rationales.jsonl"), rationales)
-    Path("world.gin").write_text(GIN)
-    return tmp_path
+    write_jsonl(folder / "rationales.jsonl", rationales)
+    (folder / "world.gin").write_text(GIN)
