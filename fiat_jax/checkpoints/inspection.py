@@ -88,15 +88,14 @@ def _check_part(folder: Path) -> None:
     for path in (folder / "array_metadatas").glob("*"):
         read_json(path)
     try:
-        extents = list(_extents(folder))
+        for name, end in _extents(folder):  # each is checked before the index is followed into it
+            path = folder / name
+            size = path.stat().st_size if path.is_file() else None
+            if size is None or size < end:
+                found = "missing" if size is None else f"cut to {size} of {end} bytes or more"
+                raise _Flaw(f"{path} is {found}.")
     except (OSError, ValueError, LookupError):
         raise _Flaw(f"{folder / _INDEX} or what it leads to is cut or changed.") from None
-    for name, end in extents:
-        path = folder / name
-        size = path.stat().st_size if path.is_file() else None
-        if size is None or size < end:
-            found = "missing" if size is None else f"cut to {size} of {end} bytes or more"
-            raise _Flaw(f"{path} is {found}.")
 
 
 def _extents(folder: Path) -> Iterator[tuple[PurePosixPath, int]]:

@@ -109,8 +109,7 @@ class CheckpointStore:
         """
         folder = self.folder / str(step)
         try:
-            with _together():
-                return ocp.load_checkpointables(folder.absolute(), parts)
+            return ocp.load_checkpointables(folder.absolute(), parts)
         except (ValueError, KeyError, FileNotFoundError) as error:
             raise DataError(
                 f"{folder}: expected a checkpoint of this experiment, found another or a broken one "
@@ -143,19 +142,11 @@ class CheckpointStore:
             )
         self._writer = ocp.training.Checkpointer(
             self.folder.absolute(),
-            context=_together(),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=_policies.AnyPreservationPolicy(keep),
             cleanup_tmp_directories=True,
         )
         return self._writer
-
-
-def _together() -> ocp.Context:
-    """All processes, named one by one: Orbax then waits for them through the coordinator, and not by collectives
-    that its threads would start between those of a training step."""
-    every = set(range(jax.process_count()))
-    return ocp.Context(multiprocessing_options=ocp.options.MultiprocessingOptions(active_processes=every))
 
 
 def _agreed(step: int | None) -> int | None:
