@@ -35,7 +35,10 @@ def refuse_links(folder: Path) -> None:
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(root, name)
-            mode = path.lstat().st_mode
+            try:
+                mode = path.lstat().st_mode
+            except FileNotFoundError:  # a run that is still going on has removed it
+                continue
             if not (stat.S_ISREG(mode) or stat.S_ISDIR(mode)):
                 found = f"a link to {os.readlink(path)}" if stat.S_ISLNK(mode) else "a special file"
                 raise DataError(

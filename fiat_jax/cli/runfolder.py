@@ -14,7 +14,7 @@ from typing import Any
 
 from fiat_jax.config import Configuration
 from fiat_jax.errors import ConfigError
-from fiat_jax.parallel.hosts import check_same, is_first
+from fiat_jax.parallel.hosts import agreed, check_same, is_first
 from fiat_jax.records import write_whole
 
 CONFIG, ENVIRONMENT = "config.gin", "environment.json"
@@ -50,6 +50,7 @@ def start(folder: str | Path, configuration: Configuration) -> None:
     folder = Path(folder)
     if is_first():
         _start(folder, configuration)
+    agreed(0)  # the others wait here
     environment = folder / ENVIRONMENT
     written = environment.read_text(encoding="utf-8") if environment.exists() else ""
     check_same(f"run folder under {folder}", written)

@@ -111,7 +111,7 @@ def leave(code: int) -> None:
         return
     sys.stdout.flush()
     sys.stderr.flush()
-    if is_first():
+    if is_first() and jax.process_count() > 1:
         time.sleep(_GRACE)
     os._exit(code)
 

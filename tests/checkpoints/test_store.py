@@ -116,7 +116,7 @@ def test_a_link_is_refused_before_anything_is_read(folder, tmp_path, place):
 
 def test_a_special_file_is_refused(folder):
     os.mkfifo(folder / "9" / "pipe")
-    with pytest.raises(DataError, match="9/pipe: expected files and folders only.*a special file"):
+    with pytest.raises(DataError, match=r"9/pipe: expected files and folders only.*a special file"):
         CheckpointStore(folder)
 
 
