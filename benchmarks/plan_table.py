@@ -18,7 +18,7 @@ from typing import Any, NamedTuple
 
 from fiat_jax.adapters import LoRA
 from fiat_jax.models import T5Config
-from fiat_jax.models.config import Remat
+from fiat_jax.models.config import Quantise, Remat
 from fiat_jax.parallel import Mesh
 from fiat_jax.parallel.chips import GIB, topology
 from fiat_jax.parallel.plan import TooLarge
@@ -48,14 +48,29 @@ class Setting(NamedTuple):
 
     data: int
     fsdp: int
-    tensor: int
     rows: int
     remat: Remat
     parts: int
+    quantise: Quantise = "none"
 
 
 SETTINGS: dict[str, Setting] = {
-    "mt5-base/v5e:4x4": Setting(16, 1, 1, 16, "full", 12),
+    "mt5-base/v5e:4x4": Setting(16, 1, 16, "attention", 24),
+    "mt5-xl/v5e:4x4": Setting(1, 16, 14, "attention", 64),
+    "mt5-xxl/v5e:4x4": Setting(1, 16, 16, "full", 128),
+    "flan-ul2/v5e:4x4": Setting(1, 16, 16, "full", 32),
+    "mt5-base/v5e:16x16": Setting(256, 1, 16, "attention", 24),
+    "mt5-xl/v5e:16x16": Setting(16, 16, 14, "attention", 64),
+    "mt5-xxl/v5e:16x16": Setting(16, 16, 16, "full", 128),
+    "flan-ul2/v5e:16x16": Setting(16, 16, 16, "full", 32),
+    "mt5-base/v5p:2x2x4": Setting(16, 1, 32, "attention", 1),
+    "mt5-xl/v5p:2x2x4": Setting(1, 16, 32, "attention", 1),
+    "mt5-xxl/v5p:2x2x4": Setting(1, 16, 16, "attention", 1),
+    "flan-ul2/v5p:2x2x4": Setting(1, 16, 16, "attention", 1),
+    "mt5-base/v5p:4x4x8": Setting(128, 1, 32, "attention", 1),
+    "mt5-xl/v5p:4x4x8": Setting(8, 16, 32, "attention", 1),
+    "mt5-xxl/v5p:4x4x8": Setting(8, 16, 16, "attention", 1),
+    "flan-ul2/v5p:4x4x8": Setting(8, 16, 16, "attention", 1),
 }
 
 
@@ -81,9 +96,9 @@ def main() -> None:
 def work_of(name: str) -> Work:
     """The work of a row of the table."""
     at = SETTINGS[name]
-    config = T5Config(**MODELS[name.split("/")[0]], dropout=0.0, remat=at.remat, attention_parts=at.parts)
-    batch = at.rows * at.data * at.fsdp
-    return Work(config, LoRA(), Mesh(at.data, at.fsdp, at.tensor), batch, INPUTS, TARGETS)
+    how = dict(dropout=0.0, remat=at.remat, attention_parts=at.parts, quantise=at.quantise)
+    config = T5Config(**(MODELS[name.split("/")[0]] | how))
+    return Work(config, LoRA(), Mesh(at.data, at.fsdp), at.rows * at.data * at.fsdp, INPUTS, TARGETS)
 
 
 def plan(name: str) -> dict[str, Any]:
@@ -102,9 +117,8 @@ def plan(name: str) -> dict[str, Any]:
 def table(folder: Path) -> str:
     """Markdown, in the order of SETTINGS."""
     files = {json.loads(path.read_text())["name"]: path for path in folder.glob("*.json")}
-    head = "model|slice|data x fsdp x tensor|batch|remat|parts|GiB a chip|TFLOP|memory GB|network GB|"
-    head += "s products|s memory|s network|s in turn|s at once|useful FLOPs"
-    names = head.split("|")
+    names = ["model", "slice", "data x fsdp", "batch", "remat, parts, base", "GiB", "TFLOP", "memory GB"]
+    names += ["network GB", "s products", "s memory", "s network", "s in turn", "s at once", "useful"]
     lines = [f"| {' | '.join(names)} |", f"|{'---|' * len(names)}"]
     for name, at in SETTINGS.items():
         if name not in files:
