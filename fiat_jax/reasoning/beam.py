@@ -1,6 +1,7 @@
 """Annotation past one machine, as it is configured. Apache Beam is loaded when it runs."""
 
-from collections.abc import Iterable
+import logging
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
@@ -65,12 +66,19 @@ class Beam:
         """
         if concurrency < 1:
             raise ConfigError(f"expected concurrency of 1 or more, found {concurrency}.")
-        try:
-            import apache_beam  # noqa: F401
-        except ImportError:
-            raise ConfigError(
-                "Beam: expected Apache Beam, found none; pip install 'fiat-jax[beam]'."
-            ) from None
-        from fiat_jax.reasoning.launching import launch
+        return _load()(self, parts, prompt, client, store, forbidden, concurrency)
 
-        return launch(self, parts, prompt, client, store, forbidden, concurrency)
+
+def _load() -> Callable[..., Summary]:
+    """Loads Beam, without what it logs then about a library that only BigQuery needs."""
+    before = logging.root.manager.disable
+    logging.disable(logging.WARNING)
+    try:
+        import apache_beam  # noqa: F401
+    except ImportError:
+        raise ConfigError("Beam: expected Apache Beam, found none; pip install 'fiat-jax[beam]'.") from None
+    finally:
+        logging.disable(before)
+    from fiat_jax.reasoning.launching import launch
+
+    return launch

@@ -26,6 +26,7 @@ from fiat_jax.reasoning.pipeline import (
     NAMESPACE,
     Asking,
     Part,
+    absolute,
     build,
     files_of,
     known_line,
@@ -54,14 +55,15 @@ def launch(
 ) -> Summary:
     """Runs the pipeline; see `Beam.annotate`."""
     asking = Asking(_everywhere(client), prompt, prompt.worked(forbidden) if prompt else ())
-    run = FileSystems.join(settings.folder, f"run-{uuid4().hex[:12]}")
+    folder = absolute(settings.folder)
+    run = FileSystems.join(folder, f"run-{uuid4().hex[:12]}")
     known = FileSystems.join(run, "known.jsonl")
     with FileSystems.create(known) as file:
         file.writelines(f"{known_line(*each)}\n".encode() for each in store.answered())
 
     lines = FileSystems.join(run, "lines")
     pipeline = _pipeline(settings)
-    build(pipeline, parts, asking, FileSystems.join(settings.folder, "answers"), known, lines, concurrency)
+    build(pipeline, parts, asking, FileSystems.join(folder, "answers"), known, lines, concurrency)
     stopped: list[int] = []
     STOP.clear()
     with first_signal(lambda number: _stop(number, stopped)) if settings.runner == DIRECT else nullcontext():

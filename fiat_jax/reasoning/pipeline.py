@@ -8,6 +8,7 @@ number of rows that were refused, a bad row shows before the first call, as in `
 """
 
 import json
+import os
 from collections.abc import Iterable, Iterator, Mapping
 from concurrent.futures import FIRST_COMPLETED, Future, wait
 from contextlib import nullcontext
@@ -168,7 +169,12 @@ def lines_of(path: str) -> Iterator[str]:
 
 def files_of(pattern: str) -> list[str]:
     """The names of the files that a pattern stands for, wherever they are."""
-    return [each.path for each in FileSystems.match([pattern])[0].metadata_list]
+    return [each.path for each in FileSystems.match([absolute(pattern)])[0].metadata_list]
+
+
+def absolute(path: str) -> str:
+    """A path as Beam wants it: one without a scheme is local, and must not depend on where it is used."""
+    return path if "://" in path else os.path.abspath(path)
 
 
 class _Files(beam.DoFn):

@@ -1,6 +1,7 @@
 """Annotation through an Apache Beam pipeline on this machine, against a real HTTP server."""
 
 import json
+import re
 import sys
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,7 @@ import pytest
 
 pytest.importorskip("apache_beam")
 
+from apache_beam.options.pipeline_options import PipelineOptions
 from beam_task import COUNT, expected, sharded, task, write_rows
 from fake_openai import FakeOpenAI, Reply, flaky
 
@@ -172,13 +174,26 @@ def test_rationales_are_replayed_without_a_prompt_and_those_cut_are_counted(
         assert "cut at the token limit: 60" in out
 
 
-def test_rows_without_answers_come_from_many_files_too(tmp_path: Path) -> None:
+def test_rows_without_answers_come_from_many_files_and_paths_may_be_relative(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
     for shard in range(2):
         rows = [{"id": f"n-{shard}-{n}", "question": f"new {shard} {n}"} for n in range(3)]
         write_rows(tmp_path / f"new-{shard}.jsonl", rows)
     with FakeOpenAI() as server:
-        found = run(sharded(tmp_path), server, tmp_path, input=f"{tmp_path}/new-*.jsonl")
+        found = run(sharded(tmp_path), server, Path(), input="new-*.jsonl")
     assert found == {f"n-{s}-{n}": f"thoughts on new {s} {n}" for s in range(2) for n in range(3)}
+
+
+def test_the_flags_that_the_documentation_gives_are_beams() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "annotation_at_scale.md").read_text()
+    flags = [flag.replace("'", "") for flag in re.findall(r"(?<=['`])--[a-z_]+=[^'`]+", text)]
+    assert len(flags) >= 12
+    for flag in flags:
+        name, value = flag.removeprefix("--").split("=", 1)
+        kept = PipelineOptions([flag]).get_all_options(drop_default=True)[name]
+        assert str(kept) in (value, f"['{value}']")
 
 
 def test_a_broken_answer_counts_as_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
