@@ -16,7 +16,8 @@ from flax import linen as nn
 from fiat_jax.adapters import LoRA
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5, T5Config
-from fiat_jax.training import Adafactor, AdamW, create_state, cross_entropy, train_step
+from fiat_jax.parallel import Mesh, replicated
+from fiat_jax.training import Adafactor, AdamW, create_state, cross_entropy, jit_step, train_step
 
 CONFIG = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.0)
 KEY = jax.random.key(0)
@@ -72,6 +73,20 @@ def test_accumulated_parts_weigh_as_one_batch(variables, parts):
     split, split_losses = run(variables, "adapter", tx=plain, accumulation=parts)
     np.testing.assert_allclose(split_losses, losses, rtol=1e-5)
     jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5), split.learned, whole.learned)
+
+
+def test_a_batch_whose_parts_do_not_divide_among_the_devices_is_refused(variables):
+    mesh, model = Mesh().build(), T5(CONFIG, LoRA(rank=4), train=True)
+    state = create_state(model, optax.sgd(0.1), {"adapter": variables["adapter"]}, accumulation=3)
+    step = jit_step(jax.tree.map(lambda _: replicated(mesh), state), mesh)
+    with pytest.raises(ConfigError, match=r"Tuning.batch_size: expected a multiple of 3, .* found 4"):
+        step(state, {"params": variables["params"]}, batch(rows=4), KEY)
+
+
+def test_an_answer_counts_as_right_where_no_other_is_likelier():
+    logits = jnp.array([[[1.0, 3.0, 2.0], [5.0, 4.0, 6.0], [1.0, 1.0, 0.0]]])
+    sums = cross_entropy(logits, jnp.array([[1, 0, 1]]), jnp.ones((1, 3)))
+    assert (float(sums.correct), float(sums.weight)) == (2.0, 3.0)
 
 
 def test_tokens_of_weight_0_count_for_nothing():
