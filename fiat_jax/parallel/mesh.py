@@ -71,7 +71,7 @@ class Mesh:
     tensor: int = 1
 
     def build(self, devices: Sequence[Any] | None = None) -> jax.sharding.Mesh:
-        """The mesh over all devices, or over the first of one process, where all three axes are given.
+        """The mesh over all devices; where all three axes are given, also over the first of one process.
 
         Args:
           devices: those of a plan; by default the ones at hand.
@@ -80,21 +80,27 @@ class Mesh:
           ConfigError: the axes do not multiply to devices that there are.
         """
         devices = jax.devices() if devices is None else devices
-        sizes = [self.data, self.fsdp, self.tensor]
-        whole = -1 in sizes or jax.process_count() > 1
-        if sizes.count(-1) == 1:
-            sizes[sizes.index(-1)] = len(devices) // max(-math.prod(sizes), 1)
-        used = math.prod(sizes)
-        if min(sizes) < 1 or used > len(devices) or (whole and used < len(devices)):
+        sizes = self.sizes(len(devices))
+        if sizes is None or (math.prod(sizes) < len(devices) and jax.process_count() > 1):
             raise ConfigError(
                 f"Mesh: expected data x fsdp x tensor to be the {len(devices)} devices there are, found "
                 f"{self.data} x {self.fsdp} x {self.tensor}; Mesh.data = -1 takes what the others leave, "
                 "and one of the others may be -1 instead."
             )
+        used = math.prod(sizes)
         if used < len(devices):
             _log.warning("Mesh: %d of the %d devices are used", used, len(devices))
         types = (AxisType.Auto,) * len(AXES)
-        return jax.make_mesh(tuple(sizes), AXES, axis_types=types, devices=devices[:used])
+        return jax.make_mesh(sizes, AXES, axis_types=types, devices=devices[:used])
+
+    def sizes(self, devices: int) -> tuple[int, int, int] | None:
+        """The sizes of the axes with so many devices; None where they do not fit those."""
+        given = (self.data, self.fsdp, self.tensor)
+        left = devices // max(-math.prod(given), 1)
+        data, fsdp, tensor = (left if size == -1 else size for size in given)
+        used = data * fsdp * tensor
+        fits = used == devices if -1 in given else used <= devices
+        return (data, fsdp, tensor) if fits and min(data, fsdp, tensor) > 0 and given.count(-1) < 2 else None
 
 
 def replicated(mesh: jax.sharding.Mesh) -> NamedSharding:

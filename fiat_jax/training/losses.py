@@ -31,8 +31,8 @@ def cross_entropy(logits: Array, targets: Array, weights: Array) -> LossSums:
       logits: [B, T, V]; targets: [B, T] int32; weights: [B, T] float32, 0 where a target does not count.
     """
     logits = logits.astype(jnp.float32)
-    # By sums and the largest, not by indices: devices that split the vocabulary then send each other one
-    # number a token, and no array as large as the logits is made.
+    # Sums and maxima instead of indices: devices that split the vocabulary then send each other one number a
+    # token, and nothing as large as the logits is made.
     picked = jnp.sum(jnp.where(jnp.arange(logits.shape[-1]) == targets[..., None], logits, 0.0), axis=-1)
     losses = jax.nn.logsumexp(logits, axis=-1) - picked
     right = (picked >= jnp.max(logits, axis=-1)).astype(jnp.float32)

@@ -23,11 +23,11 @@ from fiat_jax.parallel import put_batch, shardings
 from fiat_jax.study.experiment import abstract_variables
 from fiat_jax.training import AdamW, create_state, eval_step, jit_step, state_shardings
 
-CONFIG = T5Config(64, 16, 4, 32, 8, 3, 3, dtype="float32", dropout=0.0, gated=False, activation="relu")
+CONFIG = T5Config(128, 16, 4, 32, 8, 3, 3, dtype="float32", dropout=0.0, gated=False, activation="relu")
 ADAPTER = LoRA(rank=2, alpha=2.0, targets=(".*/query", ".*/wo"))
 ROWS, INPUTS = 8, 11
-TARGETS = {"adapter": 5, "params": 9}
-"""Of both, the tokens of a batch are fewer than the words that there are, and more."""
+TARGETS = {"adapter": 5, "params": 16}
+"""So that the tokens of a batch are fewer than the words of the vocabulary, and not fewer."""
 READ = ("fsdp_tensor",)
 """The presets whose programs are kept."""
 # Adam that divides by no small number: it would magnify the rounding of gradients near zero.
@@ -73,8 +73,9 @@ def start() -> Any:
 
 def batch(seed: int, targets: int) -> Any:
     random = np.random.default_rng(seed)
-    inputs, words = (random.integers(2, 64, (ROWS, n)).astype(np.int32) for n in (INPUTS, targets))
-    return {"inputs": inputs, "targets": words, "weights": np.ones((ROWS, targets), np.float32)}
+    inputs, words = (random.integers(2, CONFIG.vocab_size, (ROWS, size)) for size in (INPUTS, targets))
+    weights = np.ones((ROWS, targets), np.float32)
+    return {"inputs": inputs.astype(np.int32), "targets": words.astype(np.int32), "weights": weights}
 
 
 def training(case: Case, learned: str) -> tuple[Any, Any, Any]:

@@ -1,5 +1,7 @@
-"""Three steps of a small model and each kind of adapter on a mesh of fake devices; writes what was learned.
-Run by test_step.py."""
+"""Three steps of a small model and each kind of adapter on one and on eight fake devices.
+
+Run by test_step.py; writes what was learned.
+"""
 
 import math
 import re
@@ -17,21 +19,24 @@ from fiat_jax.models.quantised import boxed, quantise, with_kernel
 from fiat_jax.parallel import RULES, Mesh, put_batch, shardings
 from fiat_jax.training import AdamW, create_state, jit_step, state_shardings
 
-FLOATS = T5Config(64, 16, 4, 24, 2, 2, 2, dtype="float32", dropout=0.1, remat="full")
-QUANTISED = T5Config(64, 64, 32, 128, 4, 2, 2, dtype="float32", dropout=0.1, quantise="nf4")
+PLAIN = dict(dtype="float32", dropout=0.1, gated=False, activation="relu")
+FLOATS = T5Config(64, 16, 4, 24, 2, 2, 2, remat="full", **PLAIN)
+QUANTISED = T5Config(64, 64, 32, 128, 4, 2, 2, quantise="nf4", **PLAIN)
 KINDS = {
-    "dora": (FLOATS, DoRA(rank=4)),
+    "dora": (FLOATS, DoRA(rank=4, targets=(".*/query", ".*/wo"))),
     "ia3 on nf4": (QUANTISED, IA3()),
     "prefix": (FLOATS, PrefixTuning(length=3)),
     "prompt": (FLOATS, SoftPrompt(length=3)),
 }
 
 
-def main(axes: str, out: str) -> None:
-    mesh, learned = Mesh(*map(int, axes.split(","))).build(), {}
-    assert_gathered_as_stored(mesh)
-    for kind, (config, adapter) in KINDS.items():
-        learned |= {f"{kind}/{name}": value for name, value in tune(mesh, config, adapter).items()}
+def main(out: str) -> None:
+    learned = {}
+    for devices, mesh in (1, Mesh(1, 1, 1).build()), (8, Mesh(2, 2, 2).build()):
+        assert_gathered_as_stored(mesh)
+        for kind, (config, adapter) in KINDS.items():
+            found = tune(mesh, config, adapter)
+            learned |= {f"{devices}/{kind}/{name}": value for name, value in found.items()}
     np.savez(out, **learned)
 
 
