@@ -56,11 +56,11 @@ class Setting(NamedTuple):
 
 SETTINGS: dict[str, Setting] = {
     "mt5-base/v5e:4x4": Setting(16, 1, 16, "attention", 24),
-    "mt5-xl/v5e:4x4": Setting(1, 16, 14, "attention", 64),
+    "mt5-xl/v5e:4x4": Setting(1, 16, 14, "attention", 64, "int8"),
     "mt5-xxl/v5e:4x4": Setting(1, 16, 16, "full", 128),
     "flan-ul2/v5e:4x4": Setting(1, 16, 16, "full", 32),
     "mt5-base/v5e:16x16": Setting(256, 1, 16, "attention", 24),
-    "mt5-xl/v5e:16x16": Setting(16, 16, 14, "attention", 64),
+    "mt5-xl/v5e:16x16": Setting(16, 16, 14, "attention", 64, "int8"),
     "mt5-xxl/v5e:16x16": Setting(16, 16, 16, "full", 128),
     "flan-ul2/v5e:16x16": Setting(16, 16, 16, "full", 32),
     "mt5-base/v5p:2x2x4": Setting(16, 1, 32, "attention", 1),

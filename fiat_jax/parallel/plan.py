@@ -175,12 +175,16 @@ def estimate(
         Traffic(kind, len(group), calls, bytes, _received_s(bytes, kind, group, devices))
         for (kind, group), (calls, bytes) in costs.collectives.items()
     ]
-    kept = memory.output_size_in_bytes - memory.alias_size_in_bytes
+    if devices[0].platform == "tpu":  # the compiler knows the peak; of temporaries it counts gaps too
+        temporaries = memory.peak_memory_in_bytes - memory.argument_size_in_bytes
+    else:
+        kept = memory.output_size_in_bytes - memory.alias_size_in_bytes
+        temporaries = memory.temp_size_in_bytes + kept + memory.generated_code_size_in_bytes
     return Estimate(
         chip=chip.name if chip else devices[0].device_kind,
         chips=len(devices),
         arguments={name: _bytes_of(tree) for name, tree in arguments.items()},
-        temporaries=memory.temp_size_in_bytes + kept + memory.generated_code_size_in_bytes,
+        temporaries=temporaries,
         flops=costs.flops,
         traffic=costs.bytes,
         collectives=tuple(sorted(_merged(traffic), key=lambda one: -one.bytes)),

@@ -96,4 +96,5 @@ def shapes(text: np.ndarray) -> list[list[int]]:
 
 
 def sizes(shape: str) -> list[int]:
-    return [int(size) for size in shape.split(",") if size]
+    """The sizes of more than one: a layer of a stack has an axis of its own, or has it no more."""
+    return [int(size) for size in shape.split(",") if size not in ("", "1")]
