@@ -10,7 +10,7 @@ from fiat_jax.parallel import chips
 from fiat_jax.records import write_whole
 from fiat_jax.study.experiment import Experiment
 from fiat_jax.study.fitting import Trial, memory_of, trials
-from fiat_jax.study.planning import Work, plan_decoding, plan_step, useful_flops, work_of
+from fiat_jax.study.planning import Work, useful_flops, work_of
 from fiat_jax.study.tuning import Tuning
 
 
@@ -39,7 +39,7 @@ def plan(
     work = work_of(experiment, tuning, training)
     available, tried = memory_of(devices), []
     print(f"{_title(work, training)}\non {len(devices)} x {devices[0].device_kind}", flush=True)
-    for trial in trials(work, devices, plan_step if training else plan_decoding, search):
+    for trial in trials(work, devices, training, search):
         print(_verdict(trial, available), flush=True)
         tried.append(trial)
     last = tried[-1]

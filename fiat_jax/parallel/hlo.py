@@ -145,19 +145,18 @@ class Program(NamedTuple):
         if body.root.opcode != "tuple":
             return None
         total, one = 0, body[body.root.operands[position]]
-        while True:
-            if one.opcode == "fusion" and self.called(one, "calls").root.opcode == "add":
-                pass
-            elif one.opcode in ("copy", "bitcast"):
-                one = body[one.operands[0]]
-                continue
-            elif one.opcode != "add":
-                return total if self._counter(one.name, body)[0] == position else None
+        while self._adds(one):
             added = [self._counter(name, body)[1] for name in one.operands]
             if added.count(None) != 1:
                 return None
             total += sum(filter(None, added))
             one = body[one.operands[added.index(None)]]
+        return total if self._counter(one.name, body)[0] == position else None
+
+    def _adds(self, one: Instruction) -> bool:
+        return one.opcode == "add" or (
+            one.opcode == "fusion" and self.called(one, "calls").root.opcode == "add"
+        )
 
 
 def parse(text: str) -> Program:

@@ -98,7 +98,7 @@ class Estimate:
         lines = [f"{'on a chip':<28}{'GiB':>10}"]
         for name, size in {**self.arguments, "temporaries": self.temporaries, "in all": self.bytes}.items():
             lines.append(f"  {name:<26}{size / GIB:>10.3f}")
-        lines.append(f"{'once through':<28}{'':>10}{'seconds':>12}")
+        lines.append(f"{'once through':<38}{'seconds' if self.apart_s else '':>12}")
         rows = [
             ("matrix products", f"{self.flops / 1e12:.4g} TFLOP", self.compute_s),
             ("memory traffic", f"{self.traffic / 1e9:.4g} GB", self.memory_s),
@@ -114,7 +114,8 @@ class Estimate:
             name, amount = f"{one.kind} of {one.devices}", f"{one.bytes / 1e9:.3g} GB"
             lines.append(f"    {name:<20}{amount:>14}{_seconds(one.seconds)}  {one.calls:,.0f} calls")
         if self.apart_s is None or self.together_s is None:
-            return "\n".join([*lines, f"  how long that takes is not known for {self.chip}"])
+            lines.append(f"  how long that takes is not known for {self.chip}")
+            return "\n".join(line.rstrip() for line in lines)
         lines.append(f"  {'one after another':<36}{_seconds(self.apart_s)}")
         lines.append(f"  {'all at once':<36}{_seconds(self.together_s)}  bound by {self.bound}")
         if useful is not None:

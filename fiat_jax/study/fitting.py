@@ -9,9 +9,7 @@ from fiat_jax.models.config import Quantise, Remat
 from fiat_jax.parallel import Mesh
 from fiat_jax.parallel.chips import chip_of
 from fiat_jax.parallel.plan import Estimate, TooLarge
-from fiat_jax.study.planning import Work
-
-Planner = Callable[[Work, Sequence[Any]], Estimate]
+from fiat_jax.study.planning import Work, plan_decoding, plan_step
 
 
 class Change(NamedTuple):
@@ -39,33 +37,33 @@ class Trial(NamedTuple):
     fits: bool
 
 
-def trials(work: Work, devices: Sequence[Any], planner: Planner, search: bool = True) -> Iterator[Trial]:
+def trials(work: Work, devices: Sequence[Any], training: bool = True, search: bool = True) -> Iterator[Trial]:
     """The run as it is; then, until one fits, with ever larger changes.
 
     Args:
       work: what is to be run.
       devices: where.
-      planner: `plan_step` or `plan_decoding`.
+      training: whether a step is planned, or else decoding.
       search: whether changes are tried.
     """
-    for changes in [(), *(smaller(work, len(devices)) if search else ())]:
+    for changes in [(), *(smaller(work, len(devices), training) if search else ())]:
         changed = work
         for change in changes:
             changed = change.apply(changed)
-        trial = _try(changed, tuple(change.text for change in changes), devices, planner)
+        trial = _try(changed, tuple(change.text for change in changes), devices, training)
         yield trial
         if trial.fits:
             return
 
 
-def smaller(work: Work, devices: int) -> list[tuple[Change, ...]]:
+def smaller(work: Work, devices: int, training: bool = True) -> list[tuple[Change, ...]]:
     """Sets of changes that save memory: each alone, by what it costs, and then several together."""
-    remat, shard = _remat(work), _shard(work, devices)
-    accumulate, store = _accumulate(work, devices), _store(work)
+    shard, store = _shard(work, devices), _store(work)
+    remat, accumulate = (_remat(work), _accumulate(work, devices)) if training else ([], [])
     together = [remat[-1:] + shard, remat[-1:] + shard + accumulate[-1:]]
     together += [together[-1] + [change] for change in store]
     alone = [[change] for change in remat + accumulate + shard + store]
-    return [tuple(changes) for changes in alone + [set for set in together if len(set) > 1]]
+    return [tuple(changes) for changes in alone + [several for several in together if len(several) > 1]]
 
 
 def _remat(work: Work) -> list[Change]:
@@ -109,9 +107,9 @@ def _store(work: Work) -> list[Change]:
     return [change("int8"), change("nf4")]
 
 
-def _try(work: Work, changes: tuple[str, ...], devices: Sequence[Any], planner: Planner) -> Trial:
+def _try(work: Work, changes: tuple[str, ...], devices: Sequence[Any], training: bool) -> Trial:
     try:
-        estimate = planner(work, devices)
+        estimate = (plan_step if training else plan_decoding)(work, devices)
     except TooLarge as error:
         return Trial(changes, work, None, error.needed, False)
     return Trial(changes, work, estimate, estimate.bytes, estimate.bytes <= memory_of(devices))

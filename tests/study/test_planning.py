@@ -90,7 +90,7 @@ def test_of_a_model_its_config_is_enough_and_of_a_task_its_lengths(world, capsys
 def test_the_smallest_change_that_fits_is_found_by_trying(monkeypatch, step):
     again = plan_step(with_config(WORK, remat="full"))
     monkeypatch.setattr(fitting, "memory_of", lambda devices: (again.bytes + step.bytes) / 2)
-    tried = list(fitting.trials(WORK, jax.devices(), plan_step))
+    tried = list(fitting.trials(WORK, jax.devices()))
     assert [trial.fits for trial in tried] == [False] * (len(tried) - 1) + [True]
     assert tried[0].changes == () and tried[-1].changes[0].startswith("Base.remat")
 
@@ -105,6 +105,11 @@ def test_what_fits_with_no_change_exits_with_1_and_says_what_to_do(world, monkey
 def test_a_change_keeps_what_it_cannot_improve_as_it_is():
     done = with_config(replace(WORK, adapter=None, batch_size=3), remat="full")
     assert fitting.smaller(done, devices=1) == []
+
+
+def test_decoding_is_not_made_smaller_by_what_only_a_step_has():
+    texts = [change.text for changes in fitting.smaller(WORK, 4, training=False) for change in changes]
+    assert texts and all(text.startswith(("Mesh.", "Base.quantise")) for text in texts)
 
 
 @pytest.mark.slow
