@@ -212,7 +212,7 @@ class _Once(beam.DoFn):
     """(key, example) for each id that comes once."""
 
     def process(self, element: tuple[str, Iterable[Example]]) -> Iterator[Any]:
-        first, *others = sorted(element[1])
+        first, *others = sorted(element[1], key=lambda each: (each.where, each.split))
         if not others:
             yield first.key, first
             return
