@@ -38,7 +38,8 @@ def plan(
     devices = chips.topology(topology) if topology else jax.devices()
     work = work_of(experiment, tuning, training)
     available, tried = memory_of(devices), []
-    print(f"{_title(work, training)}\non {len(devices)} x {devices[0].device_kind}", flush=True)
+    mesh = " x ".join(f"{axis} {size}" for axis, size in work.mesh.build(devices).shape.items())
+    print(f"{_title(work, training)}\non {len(devices)} x {devices[0].device_kind}, {mesh}", flush=True)
     for trial in trials(work, devices, training, search):
         print(_verdict(trial, available), flush=True)
         tried.append(trial)
