@@ -134,7 +134,8 @@ def shardings(abstract: Any, mesh: jax.sharding.Mesh) -> Any:
         abstract, is_leaf=lambda leaf: isinstance(leaf, nn.LogicallyPartitioned)
     )
     _check_sizes(leaves, mesh)
-    return jax.tree.unflatten(tree, [NamedSharding(mesh, partition(_names(leaf))) for _, leaf in leaves])
+    places = [NamedSharding(mesh, partition(_names(leaf))) for _, leaf in leaves]
+    return jax.tree_util.tree_unflatten(tree, places)
 
 
 def _check_sizes(leaves: Sequence[tuple[Any, Any]], mesh: jax.sharding.Mesh) -> None:
