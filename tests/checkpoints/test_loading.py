@@ -114,7 +114,7 @@ def test_eight_devices_get_what_one_gets_and_every_byte_is_read_once():
 def test_a_process_reads_only_the_half_that_its_devices_hold():
     first, second = on_mesh("1,2,4", devices=4, processes=2)
     assert first == second
-    assert 0.5 <= first < 0.51  # each holds all of the biases by position
+    assert 0.5 <= first < 0.51  # each holds all of the norms and biases by position
 
 
 @pytest.fixture(scope="module")

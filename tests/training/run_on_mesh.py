@@ -20,7 +20,8 @@ from fiat_jax.parallel import RULES, Mesh, put_batch, shardings
 from fiat_jax.training import AdamW, create_state, jit_step, state_shardings
 
 PLAIN = dict(dtype="float32", dropout=0.1, gated=False, activation="relu")
-FLOATS = T5Config(64, 16, 4, 24, 2, 2, 2, remat="full", **PLAIN)
+# 66 words divide over the two devices of tensor and not over the four that share the base.
+FLOATS = T5Config(66, 16, 4, 24, 2, 2, 2, remat="full", **PLAIN)
 QUANTISED = T5Config(64, 64, 32, 128, 4, 2, 2, quantise="nf4", **PLAIN)
 KINDS = {
     "dora": (FLOATS, DoRA(rank=4, targets=(".*/query", ".*/wo"))),
