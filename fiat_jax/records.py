@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.paths import at, is_remote, reason
 
 _FIELD = re.compile(r"\{([A-Za-z_][A-Za-z0-9_]*)\}")
 
@@ -39,9 +40,9 @@ def open_jsonl(path: str | Path) -> BinaryIO:
       DataError: the file is absent.
     """
     try:
-        return Path(path).open("rb")
+        return at(path).open("rb")
     except OSError as error:
-        raise DataError(f"{path}: expected a JSON-lines file, found none ({error.strerror}).") from None
+        raise DataError(f"{path}: expected a JSON-lines file, found none ({reason(error)}).") from None
 
 
 def numbered_rows(
@@ -107,7 +108,10 @@ def fill(template: str, fields: Mapping[str, Any]) -> str:
 
 def write_whole(path: str | Path, text: str) -> None:
     """Writes a text file in one go: whoever is killed meanwhile leaves the old one or the new one."""
-    path = Path(path)
+    path = at(path)
+    if is_remote(path):
+        path.write_text(text, encoding="utf-8")
+        return
     draft = path.with_name(f"{path.name}.part")
     draft.write_text(text, encoding="utf-8")
     draft.replace(path)

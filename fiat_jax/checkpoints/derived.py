@@ -14,6 +14,7 @@ from fiat_jax.checkpoints.shards import LIMIT, save_tensors
 from fiat_jax.checkpoints.tensors import open_folder
 from fiat_jax.errors import ConfigError
 from fiat_jax.models.config import Dtype, T5Config
+from fiat_jax.paths import local_writing
 from fiat_jax.records import write_whole
 from fiat_jax.typing import Params
 
@@ -25,6 +26,7 @@ _COPIED = (
     "spiece.model",
     "generation_config.json",
 )
+_DTYPES = ("dtype", "torch_dtype")
 _SHARED, _HEAD = "shared.weight", "lm_head.weight"
 
 
@@ -57,7 +59,6 @@ def write_like(
     check_new(folder)
     origin = find_folder(source)
     has_head = _HEAD in open_folder(origin)
-    folder.mkdir(parents=True, exist_ok=True)
 
     def tensors() -> Iterator[tuple[str, np.ndarray]]:
         for name, tensor in their_tensors(config, params):
@@ -66,9 +67,10 @@ def write_like(
             if name == _SHARED and config.tied and has_head:  # some files say it twice
                 yield _HEAD, tensor
 
-    save_tensors(folder, tensors(), limit)
-    for name in _COPIED:
-        if (origin / name).is_file():
-            shutil.copyfile(origin / name, folder / name)
-    raw = {name: value for name, value in read_config(origin).items() if name not in ("dtype", "torch_dtype")}
-    write_whole(folder / "config.json", json.dumps(raw | {"torch_dtype": dtype}, indent=2) + "\n")
+    with local_writing(folder) as place:
+        save_tensors(place, tensors(), limit)
+        for name in _COPIED:
+            if (origin / name).is_file():
+                shutil.copyfile(origin / name, place / name)
+        raw = {name: value for name, value in read_config(origin).items() if name not in _DTYPES}
+        write_whole(place / "config.json", json.dumps(raw | {"torch_dtype": dtype}, indent=2) + "\n")

@@ -16,6 +16,7 @@ from fiat_jax.checkpoints.names import rows
 from fiat_jax.checkpoints.tensors import Tensor, open_folder, same_values, some
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.models.config import T5Config
+from fiat_jax.paths import at, is_remote, local_copy
 from fiat_jax.typing import Params
 
 _HUB_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
@@ -116,20 +117,20 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 
 
 def find_folder(source: str | Path, wanted: Sequence[str] = (*_HUB_WEIGHTS, *_HUB_WORDS)) -> Path:
-    """The folder itself, or that of a hub id in the hub's cache, downloaded when it is not there yet.
+    """The folder itself; that of one in a bucket or of a hub id in a cache, downloaded when it is not there yet.
 
     HF_HOME, HF_TOKEN and HF_HUB_OFFLINE are honoured.
 
     Args:
-      source: a folder or a hub id.
+      source: a folder, gs://BUCKET/FOLDER or a hub id.
       wanted: patterns of the files that are downloaded.
 
     Raises:
       ConfigError: neither a folder nor a hub id that can be had.
     """
-    folder = Path(source).expanduser()
+    folder = at(source) if is_remote(source) else Path(source).expanduser()
     if folder.is_dir():
-        return folder
+        return local_copy(folder, wanted)
     if folder.exists() or not _HUB_ID.fullmatch(str(source)):
         raise ConfigError(
             f"{source}: expected a folder with config.json and safetensors, or a hub id like 'owner/name'."

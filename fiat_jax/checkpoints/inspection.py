@@ -16,10 +16,13 @@ from urllib.parse import unquote
 import tensorstore as ts
 
 from fiat_jax.errors import DataError
+from fiat_jax.paths import absolute, is_remote, reason, size
 
 METADATA = "_CHECKPOINT_METADATA"
 METRICS = "metrics"
 _INDEX = "manifest.ocdbt"
+_END = "commit_success.txt"
+"""What Orbax writes last in a bucket, where a folder cannot be renamed when it is whole."""
 
 
 class _Flaw(DataError):
@@ -32,6 +35,8 @@ def refuse_links(folder: Path) -> None:
     Raises:
       DataError: there is a link, or something that is neither file nor folder.
     """
+    if is_remote(folder):  # buckets have no links
+        return
     for root, folders, files in os.walk(folder):
         for name in (*folders, *files):
             path = Path(root, name)
@@ -48,9 +53,13 @@ def refuse_links(folder: Path) -> None:
 
 
 def kept_steps(folder: Path) -> list[int]:
-    """The steps of the checkpoints in a folder, broken ones among them, ascending."""
-    names = (path.name for path in folder.iterdir() if path.is_dir()) if folder.is_dir() else ()
-    return sorted(int(name) for name in names if name.isdigit())
+    """The steps of the checkpoints that were written to the end, broken ones among them, ascending."""
+    paths = folder.iterdir() if folder.is_dir() else ()
+    return sorted(int(path.name) for path in paths if path.name.isdigit() and path.is_dir() and _ended(path))
+
+
+def _ended(folder: Path) -> bool:
+    return not is_remote(folder) or (folder / _END).exists()
 
 
 def flaw(folder: Path) -> str | None:
@@ -77,7 +86,7 @@ def read_json(path: Path) -> dict[str, Any]:
     try:
         value = json.loads(path.read_bytes())
     except OSError as error:
-        raise _Flaw(f"{path} cannot be read ({error.strerror}).") from None
+        raise _Flaw(f"{path} cannot be read ({reason(error)}).") from None
     except (ValueError, RecursionError):
         raise _Flaw(f"{path} is cut or changed.") from None
     if not isinstance(value, dict):
@@ -93,17 +102,18 @@ def _check_part(folder: Path) -> None:
     try:
         for name, end in _extents(folder):  # each is checked before the index is followed into it
             path = folder / name
-            size = path.stat().st_size if path.is_file() else None
-            if size is None or size < end:
-                found = "missing" if size is None else f"cut to {size} of {end} bytes or more"
-                raise _Flaw(f"{path} is {found}.")
+            found = size(path) if path.is_file() else None
+            if found is None or found < end:
+                state = "missing" if found is None else f"cut to {found} of {end} bytes or more"
+                raise _Flaw(f"{path} is {state}.")
     except (OSError, ValueError, LookupError):
         raise _Flaw(f"{folder / _INDEX} or what it leads to is cut or changed.") from None
 
 
 def _extents(folder: Path) -> Iterator[tuple[PurePosixPath, int]]:
     """Each stretch of a file that the index names: the file, and where in it the stretch ends."""
-    base = ts.KvStore.open({"driver": "file", "path": f"{folder.absolute()}/"}).result()
+    place = f"{absolute(folder)}/"
+    base = ts.KvStore.open(place if is_remote(folder) else {"driver": "file", "path": place}).result()
     todo = [ts.ocdbt.dump(base).result()["versions"][-1]["root"]]
     while todo:
         for value in todo.pop().values():

@@ -20,6 +20,7 @@ from fiat_jax.checkpoints.peft_tensors import PROMPT, slots, to_ours, to_theirs
 from fiat_jax.checkpoints.tensors import Tensor, open_file, some
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.models.config import T5Config
+from fiat_jax.paths import local_copy, local_writing
 from fiat_jax.records import write_whole
 from fiat_jax.typing import Params
 
@@ -48,10 +49,10 @@ def write_adapter(
       fingerprint: of the base; see `checkpoints.fingerprint`.
     """
     tensors = to_theirs(weights, slots(adapter, config))
-    folder.mkdir(parents=True, exist_ok=True)
-    save_file(tensors, str(folder / WEIGHTS), metadata={"format": "pt", _FINGERPRINT: fingerprint})
-    raw = settings(adapter, config) | {_BASE: base}
-    write_whole(folder / CONFIG, json.dumps(raw, indent=2) + "\n")
+    with local_writing(folder) as place:
+        save_file(tensors, str(place / WEIGHTS), metadata={"format": "pt", _FINGERPRINT: fingerprint})
+        raw = settings(adapter, config) | {_BASE: base}
+        write_whole(place / CONFIG, json.dumps(raw, indent=2) + "\n")
 
 
 def read_adapter(folder: Path, config: T5Config, fingerprint: str | None) -> tuple[Adapter, Params]:
@@ -105,6 +106,7 @@ def _open(folder: Path) -> tuple[Fields, dict[str, Tensor]]:
             f"{folder}: expected a folder with {CONFIG} and {WEIGHTS}, found none; `fiat train` leaves one "
             "in its run folder when it ends, and `fiat export` writes one of a checkpoint."
         )
+    folder = local_copy(folder)
     if not (folder / WEIGHTS).exists() and (folder / "adapter_model.bin").exists():
         raise DataError(
             f"{folder}: expected {WEIGHTS}, found adapter_model.bin, which may run code when opened; load it "

@@ -10,6 +10,7 @@ from orbax.checkpoint import v1 as ocp
 from fiat_jax.checkpoints.inspection import METADATA, METRICS, flaw, kept_steps, read_json, refuse_links
 from fiat_jax.errors import DataError
 from fiat_jax.parallel.hosts import agreed, is_first
+from fiat_jax.paths import absolute
 
 _policies = ocp.training.preservation_policies
 _NONE = -1
@@ -109,7 +110,7 @@ class CheckpointStore:
         """
         folder = self.folder / str(step)
         try:
-            return ocp.load_checkpointables(folder.absolute(), parts)
+            return ocp.load_checkpointables(absolute(folder), parts)
         except (ValueError, KeyError, FileNotFoundError) as error:
             raise DataError(
                 f"{folder}: expected a checkpoint of this experiment, found another or a broken one "
@@ -141,7 +142,7 @@ class CheckpointStore:
                 )
             )
         self._writer = ocp.training.Checkpointer(
-            self.folder.absolute(),
+            absolute(self.folder),
             save_decision_policy=ocp.training.save_decision_policies.FixedIntervalPolicy(1),
             preservation_policy=_policies.AnyPreservationPolicy(keep),
             cleanup_tmp_directories=True,

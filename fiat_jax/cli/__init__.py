@@ -13,11 +13,11 @@ import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from pathlib import Path
 from typing import NoReturn
 
 from fiat_jax.configurables import COMMANDS, verbs
 from fiat_jax.errors import ConfigError, FiatError, did_you_mean
+from fiat_jax.paths import at, cache
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -146,7 +146,7 @@ def _job(command: str, flags: argparse.Namespace) -> AbstractContextManager[None
 
 def _saved(run_dir: str) -> str:
     """The configuration that a run folder holds, to be read before the files of the command line."""
-    path = Path(run_dir, "config.gin")
+    path = at(run_dir) / "config.gin"
     if not path.exists():
         raise ConfigError(
             f"--run_dir: expected the folder of a run, but {path} is not there; check the path."
@@ -186,8 +186,7 @@ def _quiet(verbose: bool) -> None:
 
 def _keep_compiled() -> None:
     """Keeps compiled programs, so that the next command of the same shapes starts at once."""
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache", "fiat_jax", "xla")
-    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache))
+    os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(cache("xla")))
 
 
 class _Parser(argparse.ArgumentParser):

@@ -1,7 +1,6 @@
 """`fiat eval`: scores a run on a split."""
 
-from pathlib import Path
-
+from fiat_jax.paths import at
 from fiat_jax.study.evaluation import evaluate_run
 from fiat_jax.study.experiment import Experiment
 
@@ -15,5 +14,5 @@ def evaluate(run_dir: str, experiment: Experiment, split: str = "test", batch_si
       split: which examples.
       batch_size: examples at a time; changes no answer.
     """
-    scored = evaluate_run(Path(run_dir), experiment, split, batch_size)
+    scored = evaluate_run(at(run_dir), experiment, split, batch_size)
     print(scored.table())

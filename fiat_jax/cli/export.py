@@ -1,7 +1,6 @@
 """`fiat export`: what a run has learned, as a folder that other libraries load."""
 
-from pathlib import Path
-
+from fiat_jax.paths import at
 from fiat_jax.study.exchange import export_run
 from fiat_jax.study.experiment import Experiment
 
@@ -15,6 +14,6 @@ def export(run_dir: str, experiment: Experiment, output: str, step: int | None =
       output: a new folder.
       step: of the checkpoint; by default the best.
     """
-    step = export_run(Path(run_dir), experiment, Path(output), step)
+    step = export_run(at(run_dir), experiment, at(output), step)
     kind = "model" if experiment.adapter is None else type(experiment.adapter).__name__
     print(f"{output}: {kind} of step {step}")

@@ -1,11 +1,11 @@
 """`fiat import`: a PEFT adapter becomes a run, to be scored, asked, merged or tuned further."""
 
 from dataclasses import fields
-from pathlib import Path
 
 from fiat_jax.adapters import Adapter
 from fiat_jax.cli.runfolder import CONFIG
 from fiat_jax.config import parse
+from fiat_jax.paths import at
 from fiat_jax.study.exchange import import_run
 from fiat_jax.study.experiment import Experiment
 
@@ -18,9 +18,9 @@ def import_adapter(run_dir: str, experiment: Experiment, adapter: str) -> None:
       experiment: the task and the base; the adapter's settings are those of its folder.
       adapter: a folder as PEFT writes it, with LoRA, rsLoRA, DoRA, (IA)3 or a soft prompt.
     """
-    found = import_run(Path(run_dir), experiment, Path(adapter)).adapter
+    found = import_run(at(run_dir), experiment, at(adapter)).adapter
     assert found is not None
-    saved = Path(run_dir, CONFIG)
+    saved = at(run_dir) / CONFIG
     parse("import_adapter", [str(saved)], _bindings(found)).save(saved)
     print(f"{run_dir}: {type(found).__name__}; `fiat eval --run_dir {run_dir}` scores it.")
 

@@ -1,10 +1,9 @@
 """`fiat merge`: an adapter and its base become one model."""
 
-from pathlib import Path
-
 from fiat_jax.checkpoints import Base
 from fiat_jax.errors import ConfigError
 from fiat_jax.models.config import Dtype
+from fiat_jax.paths import at
 from fiat_jax.study.merging import merge_folder
 
 
@@ -29,8 +28,8 @@ def merge(
     """
     if adapter is None and run_dir is None:
         raise ConfigError("merge.adapter: expected a PEFT folder, or --run_dir with a run's; found neither.")
-    folder = Path(adapter) if adapter is not None else Path(run_dir or "", "adapter")
-    merged = merge_folder(base.path, folder, Path(output), dtype, undo, base.quantise)
+    folder = at(adapter) if adapter is not None else at(run_dir or "") / "adapter"
+    merged = merge_folder(base.path, folder, at(output), dtype, undo, base.quantise)
     done = "taken out of" if undo else "merged into"
     print(
         f"{output}: {folder} {done} {base.path}; the largest change of a weight is {merged.change:.3g}, and "

@@ -1,7 +1,6 @@
 """`fiat predict`: answers new inputs with a run."""
 
-from pathlib import Path
-
+from fiat_jax.paths import at
 from fiat_jax.reasoning import OpenAI, Prompt, Replay
 from fiat_jax.study.experiment import Experiment
 from fiat_jax.study.prediction import Reasoner, predict_file
@@ -30,5 +29,5 @@ def predict(
       batch_size: examples at a time; changes no answer.
     """
     reasoner = Reasoner(rationales, client, prompt)
-    count = predict_file(Path(run_dir), experiment, Path(input), Path(output), reasoner, batch_size)
+    count = predict_file(at(run_dir), experiment, at(input), at(output), reasoner, batch_size)
     print(f"{output}: {count} predictions")

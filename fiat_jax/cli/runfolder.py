@@ -15,6 +15,7 @@ from typing import Any
 from fiat_jax.config import Configuration
 from fiat_jax.errors import ConfigError
 from fiat_jax.parallel.hosts import agreed, check_same, is_first
+from fiat_jax.paths import at, files_under, reason, size
 from fiat_jax.records import write_whole
 
 CONFIG, ENVIRONMENT = "config.gin", "environment.json"
@@ -47,7 +48,7 @@ def start(folder: str | Path, configuration: Configuration) -> None:
       ConfigError: the folder holds what another configuration has made, or cannot be written.
       DataError: not all processes see the same folder.
     """
-    folder = Path(folder)
+    folder = at(folder)
     if is_first():
         _start(folder, configuration)
     agreed(0)  # the others wait here
@@ -63,7 +64,7 @@ def _start(folder: Path, configuration: Configuration) -> None:
         configuration.save(folder / CONFIG)
         _add_environment(folder / ENVIRONMENT)
     except OSError as error:
-        raise ConfigError(f"{folder}: expected a folder to write a run to, but {error.strerror}.") from None
+        raise ConfigError(f"{folder}: expected a folder to write a run to, but {reason(error)}.") from None
 
 
 def _check_same(folder: Path, text: str) -> None:
@@ -92,8 +93,8 @@ def _settings(text: str) -> list[tuple[int, str]]:
 def _has_results(folder: Path) -> bool:
     """Whether a run has left anything; one that failed before that is simply replaced."""
     others = [entry for entry in folder.iterdir() if entry.name not in _ITS_OWN]
-    files = (path for entry in others for path in (entry, *entry.rglob("*")) if path.is_file())
-    return any(path.stat().st_size for path in files)
+    files = (path for entry in others for path in (files_under(entry) if entry.is_dir() else [entry]))
+    return any(size(path) for path in files if path.is_file())
 
 
 def _add_environment(path: Path) -> None:

@@ -1,11 +1,11 @@
 """`fiat tasks`: what a configuration's task holds, and what the model reads of it."""
 
 import textwrap
-from pathlib import Path
 
 from fiat_jax.data.rendering import render
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
+from fiat_jax.paths import at
 from fiat_jax.records import fill
 
 _INDENT = "    "
@@ -51,7 +51,7 @@ def tasks(task: Task, split: str | None = None, example: int = 0, width: int = 1
 def _absent_rationales(task: Task) -> list[str]:
     """The rationale files that are not there yet."""
     paths = {fill(task.rationales or "", {"language": language}) for language in task.languages or ("",)}
-    return sorted(path for path in paths if path and not Path(path).exists())
+    return sorted(path for path in paths if path and not at(path).exists())
 
 
 def _names(task: Task) -> list[list[str]]:

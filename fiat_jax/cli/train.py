@@ -1,7 +1,6 @@
 """`fiat train`: tunes a model, or goes on with a run."""
 
-from pathlib import Path
-
+from fiat_jax.paths import at
 from fiat_jax.study.experiment import Experiment
 from fiat_jax.study.tuning import Tuning, tune
 
@@ -14,5 +13,5 @@ def train(run_dir: str, experiment: Experiment, tuning: Tuning) -> None:
       experiment: what is tuned on what.
       tuning: how long, how fast, and how it is checked on the way.
     """
-    tune(Path(run_dir), experiment, tuning)
+    tune(at(run_dir), experiment, tuning)
     print(f"{run_dir}: done; `fiat eval --run_dir {run_dir}` scores it.")

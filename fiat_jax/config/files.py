@@ -9,6 +9,7 @@ from typing import Any, TextIO
 from gin import config_parser
 
 from fiat_jax.errors import ConfigError, did_you_mean
+from fiat_jax.paths import at, is_remote, reason
 
 MAX_INCLUDES = 2
 """How deep includes may go: a run includes a recipe, a recipe includes a model, and that is all."""
@@ -86,7 +87,7 @@ def read(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[s
     """
     statements: list[Statement] = []
     for name in files:
-        path = _find(name, (Path(), *map(Path, search_paths)), where="--gin_file")
+        path = _find(name, (Path(), *map(at, search_paths)), where="--gin_file")
         statements += _read_file(path, search_paths, depth=0)
     for binding in bindings:
         statements.append(_read_binding(binding))
@@ -94,8 +95,8 @@ def read(files: Sequence[str], bindings: Sequence[str], search_paths: Sequence[s
 
 
 def _find(name: str, folders: Sequence[Path], where: str) -> Path:
-    for folder in (*folders, SHIPPED):
-        path = folder / Path(name).expanduser()
+    places = (folder / Path(name).expanduser() for folder in (*folders, SHIPPED))
+    for path in [at(name)] if is_remote(name) else places:
         if path.is_file():
             return path
     shipped = [str(path.relative_to(SHIPPED)) for path in sorted(SHIPPED.rglob("*.gin"))]
@@ -120,7 +121,7 @@ def _read_file(path: Path, search_paths: Sequence[str], depth: int) -> Iterator[
                         f"{where}: expected includes at most {MAX_INCLUDES} deep, found one more "
                         f"({statement.filename!r}); include it from the file that you run."
                     )
-                folders = (path.parent, *map(Path, search_paths))
+                folders = (path.parent, *map(at, search_paths))
                 yield from _read_file(_find(statement.filename, folders, where), search_paths, depth + 1)
             elif isinstance(statement, config_parser.BindingStatement):
                 yield _statement(statement, where)
@@ -130,7 +131,7 @@ def _open(path: Path) -> TextIO:
     try:
         return path.open(encoding="utf-8")
     except OSError as error:
-        raise ConfigError(f"{path}: expected a gin file, but {error.strerror}; check the path.") from None
+        raise ConfigError(f"{path}: expected a gin file, but {reason(error)}; check the path.") from None
 
 
 def _read_binding(binding: str) -> Statement:

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
 
 from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.paths import at
 from fiat_jax.records import fill, numbered_jsonl, numbered_rows, template_fields
 
 SPLITS = ("train", "validation", "test")
@@ -99,7 +100,7 @@ class Jsonl(Source):
             yield f"{name}:{line}", fields
 
     def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        for path in _matching(place) if "*" in Path(place).name else (place,):
+        for path in _matching(place) if "*" in at(place).name else (place,):
             for line, fields in numbered_jsonl(path):
                 yield f"{path}:{line}", fields
 
@@ -127,7 +128,8 @@ class Parquet(Source):
 
     def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in _parquet_files(place):
-            yield from self.parse(path, str(path))
+            with path.open("rb") as file:
+                yield from self.parse(file, str(path))
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -170,7 +172,7 @@ def _matching(place: str) -> list[Path]:
     Raises:
       DataError: there is none.
     """
-    path = Path(place)
+    path = at(place)
     files = sorted(path.parent.glob(path.name))
     if not files:
         raise DataError(f"{place}: expected files of that pattern, found none; check the path.")
@@ -178,7 +180,7 @@ def _matching(place: str) -> list[Path]:
 
 
 def _parquet_files(place: str) -> list[Path]:
-    path = Path(place)
+    path = at(place)
     if "*" in path.name:
         return _matching(place)
     files = sorted(path.glob("*.parquet")) if path.is_dir() else [path] * path.is_file()

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Protocol
 
 from fiat_jax.errors import ConfigError
+from fiat_jax.paths import at, is_remote, local_copy
 
 FILES = ("tokenizer.json", "spiece.model")
 """What a vocabulary is read from, best first."""
@@ -122,7 +123,9 @@ def find_vocabulary(path: str) -> Path | None:
     """
     if path == "byte":
         return None
-    place = Path(path)
+    place = at(path)
+    if is_remote(place) and place.exists():
+        place = local_copy(place, FILES)
     if not place.exists() and path.count("/") <= 1 and not place.suffix:
         place = _hub_folder(path)
     for file in [place / name for name in FILES] if place.is_dir() else [place]:

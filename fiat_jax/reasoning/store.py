@@ -20,9 +20,10 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from fiat_jax.errors import DataError, FiatError
+from fiat_jax.errors import ConfigError, DataError, FiatError
+from fiat_jax.paths import at, is_remote, local_copy
 from fiat_jax.reasoning.calls import Completion, Outcome, canonical, digest, now
-from fiat_jax.records import numbered_jsonl
+from fiat_jax.records import numbered_jsonl, write_whole
 
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION = 0x46494131  # 'FIA1': our files, first format
@@ -49,13 +50,19 @@ class Store:
     """A rationale store, open for annotation. Its methods may be called from many threads.
 
     Args:
-      path: the sqlite file; it and its folder are made if absent.
+      path: the sqlite file, on this machine; it and its folder are made if absent.
 
     Raises:
+      ConfigError: the path leads into a bucket.
       DataError: the file is something else.
     """
 
     def __init__(self, path: str | Path) -> None:
+        if is_remote(path):
+            raise ConfigError(
+                f"{path}: expected a local file to keep rationales in, since a bucket holds no database that "
+                "changes; name a local one, and copy it to the bucket when the annotation has ended."
+            )
         self.path = Path(path)
         self._lock = threading.Lock()
         with _explained(self.path):
@@ -143,27 +150,24 @@ def open_rationales(path: str | Path) -> Mapping[str, str]:
     """Reads rationales by example id.
 
     Args:
-      path: a rationale store, or a JSONL file of {"id", "rationale"} rows.
+      path: a rationale store, or a JSONL file of {"id", "rationale"} rows; here or in a bucket.
 
     Raises:
       DataError: the file is absent or neither of the two, an id comes twice, or a rationale is empty.
     """
-    path = Path(path)
+    path = at(path)
     if path.is_file():
         with path.open("rb") as file:
-            if file.read(len(_MAGIC)) == _MAGIC:
-                return _from_store(path)
+            is_store = file.read(len(_MAGIC)) == _MAGIC
+        if is_store:
+            return _from_store(local_copy(path))
     return _from_jsonl(path)
 
 
 def export_jsonl(rationales: Mapping[str, str], path: str | Path) -> None:
     """Writes rationales as JSONL rows of {"id", "rationale"}; the file appears whole or not at all."""
-    path = Path(path)
-    draft = path.with_name(path.name + ".part")
-    with draft.open("w", encoding="utf-8") as file:
-        for id, rationale in rationales.items():
-            file.write(json.dumps({"id": id, "rationale": rationale}, ensure_ascii=False) + "\n")
-    draft.replace(path)
+    rows = ({"id": id, "rationale": rationale} for id, rationale in rationales.items())
+    write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def _from_store(path: Path) -> dict[str, str]:

@@ -8,6 +8,7 @@ from fiat_jax.checkpoints import CheckpointStore
 from fiat_jax.data.pipeline import Counts, load_examples
 from fiat_jax.errors import ConfigError
 from fiat_jax.parallel.hosts import check_same, is_first
+from fiat_jax.paths import append
 from fiat_jax.study.answering import answer, scores, write_predictions
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.study.report import write_report
@@ -63,8 +64,8 @@ def evaluate_run(run_dir: Path, experiment: Experiment, split: str, batch_size: 
     scored = Scored(split, step, scores(examples, texts, means), counts)
     if is_first():
         write_predictions(run_dir / "predictions" / f"{split}.jsonl", examples, texts)
-        with (run_dir / "metrics.jsonl").open("a", encoding="utf-8") as log:
-            log.write(json.dumps({"step": step, "split": split, **scored.metrics}) + "\n")
+        row = json.dumps({"step": step, "split": split, **scored.metrics})
+        append(run_dir / "metrics.jsonl", row + "\n")
         write_report(run_dir)
     return scored
 

@@ -14,6 +14,7 @@ from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.parallel import fetch, own_rows, put_batch
 from fiat_jax.parallel.hosts import check_same, is_first
+from fiat_jax.paths import at
 from fiat_jax.study.answering import answer, scores
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.training import (
@@ -113,7 +114,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
 
     try:
         if tuning.start is not None and store.latest() is None:
-            network = _started(network, Path(tuning.start))
+            network = _started(network, at(tuning.start))
         with jax.set_mesh(network.mesh):
             _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None)
         best = store.best()
@@ -153,6 +154,7 @@ def _fit(
         _log.info("resuming from step %d", start)
 
     def save(state: TrainState, metrics: dict[str, float] | None) -> None:
+        log.flush()  # before there is a checkpoint of these steps
         store.save(int(state.step), _parts(state), metrics, note)
 
     own = own_rows(tuning.batch_size, network.mesh)

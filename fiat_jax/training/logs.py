@@ -2,12 +2,18 @@
 
 import json
 import sys
+import tempfile
 import time
 from collections.abc import Mapping
 from pathlib import Path
 
 from tensorboardX import SummaryWriter
 from tqdm import tqdm
+
+from fiat_jax.paths import append, copy_files, is_remote
+from fiat_jax.records import write_whole
+
+_EVERY = 30.0  # seconds between the times that files in a bucket are written again
 
 
 class MetricsLog:
@@ -20,10 +26,13 @@ class MetricsLog:
     """
 
     def __init__(self, folder: Path, step: int, steps: int) -> None:
-        path = folder / "metrics.jsonl"
-        _truncate(path, step)
-        self._file = path.open("a", encoding="utf-8", buffering=1)
-        self._board = SummaryWriter(str(folder / "tensorboard"), purge_step=step + 1, flush_secs=10)
+        self._path, self._events = folder / "metrics.jsonl", folder / "tensorboard"
+        _truncate(self._path, step)
+        self._remote = is_remote(folder)
+        self._held = tempfile.TemporaryDirectory() if self._remote else None
+        events = self._held.name if self._held else str(self._events)
+        self._board = SummaryWriter(events, purge_step=step + 1, flush_secs=10)
+        self._rows, self._flushed = "", time.monotonic()
         self._steps = steps
         self._first, self._started = step, time.monotonic()
         terminal = sys.stderr.isatty()
@@ -31,9 +40,19 @@ class MetricsLog:
 
     def write(self, step: int, split: str, metrics: Mapping[str, float]) -> None:
         """Records metrics of a split ('train', 'validation', ...) after a step."""
-        self._file.write(json.dumps({"step": step, "split": split, **metrics}) + "\n")
+        self._rows += json.dumps({"step": step, "split": split, **metrics}) + "\n"
         for name, value in metrics.items():
             self._board.add_scalar(f"{split}/{name}", value, step)
+        if not self._remote or time.monotonic() - self._flushed > _EVERY:
+            self.flush()
+
+    def flush(self) -> None:
+        """Sees to it that what was recorded outlives this process; in a bucket that is not so at once."""
+        append(self._path, self._rows)
+        if self._held:
+            self._board.flush()
+            copy_files(Path(self._held.name), self._events)
+        self._rows, self._flushed = "", time.monotonic()
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
         """Records and shows one training step."""
@@ -57,8 +76,10 @@ class MetricsLog:
         """Ends the files and the bar."""
         if self._bar is not None:
             self._bar.close()
+        self.flush()
         self._board.close()
-        self._file.close()
+        if self._held:
+            self._held.cleanup()
 
 
 class Silence(MetricsLog):
@@ -71,6 +92,9 @@ class Silence(MetricsLog):
         """Nothing."""
 
     def step(self, step: int, metrics: Mapping[str, float]) -> None:
+        """Nothing."""
+
+    def flush(self) -> None:
         """Nothing."""
 
     def say(self, line: str) -> None:
@@ -91,7 +115,7 @@ def _truncate(path: Path, step: int) -> None:
                 kept.append(line + "\n")
         except json.JSONDecodeError:
             continue
-    path.write_text("".join(kept), encoding="utf-8")
+    write_whole(path, "".join(kept))
 
 
 def _clock(seconds: float) -> str:
