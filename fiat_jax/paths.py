@@ -1,8 +1,8 @@
 """Where files lie: on this machine, or in a bucket as `gs://bucket/path`, read and written alike.
 
 A path in a bucket is one of `etils.epath`, as Orbax has them, with gcsfs under it (extra `gcs`). It has the
-methods of `pathlib.Path`, as far as a bucket knows such things: a file appears whole when it is closed, folders
-are the names of what lies in them, and nothing is appended to. What needs more is here.
+methods of `pathlib.Path`, as far as a bucket knows such things: a file appears whole when it is closed, a
+folder is the common name of what lies in it, and nothing is appended to. What needs more is here.
 """
 
 import importlib.util

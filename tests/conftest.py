@@ -37,6 +37,26 @@ def kitchen(monkeypatch):
             monkeypatch.setitem(table, name, entry)
 
 
+@pytest.fixture(scope="session")
+def gcs_server():
+    """Where gs:// leads: one server for the whole session, since libraries ask for its address once."""
+    import fsspec
+    from fake_gcs import FakeGCS
+
+    with FakeGCS() as server:
+        os.environ.update(server.environment)
+        fsspec.config.conf.setdefault("gs", {})["token"] = "anon"  # it may have been imported before
+        yield server
+
+
+@pytest.fixture
+def gcs(gcs_server, tmp_path, monkeypatch):
+    """The server, with nothing in it and nothing of it in a cache."""
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    gcs_server.objects.clear()
+    return gcs_server
+
+
 @pytest.fixture
 def real_t5():
     """A folder with a real T5; the test is skipped where FIAT_REAL_T5 names none."""

@@ -191,7 +191,10 @@ class _Handler(BaseHTTPRequestHandler):
         return {"kind": "storage#objects", "items": items, "prefixes": sorted(folders)}
 
     def _media(self, found: Object) -> None:
-        data, headers = found.data, {"X-Goog-Generation": str(found.generation), "ETag": f'"{found.generation}"'}
+        data, headers = (
+            found.data,
+            {"X-Goog-Generation": str(found.generation), "ETag": f'"{found.generation}"'},
+        )
         if not (match := re.fullmatch(r"bytes=(\d*)-(\d*)", self.headers.get("Range", ""))):
             self._answer(200, data, headers)
             return

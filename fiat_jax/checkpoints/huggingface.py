@@ -117,7 +117,7 @@ def read_config(folder: str | Path) -> dict[str, Any]:
 
 
 def find_folder(source: str | Path, wanted: Sequence[str] = (*_HUB_WEIGHTS, *_HUB_WORDS)) -> Path:
-    """The folder itself; that of one in a bucket or of a hub id in a cache, downloaded when it is not there yet.
+    """The folder itself, or a copy in the cache of one in a bucket, or that of a hub id in the hub's cache.
 
     HF_HOME, HF_TOKEN and HF_HUB_OFFLINE are honoured.
 
