@@ -124,14 +124,9 @@ def table(folder: Path) -> str:
         if name not in files:
             continue
         row, (model, where) = json.loads(files[name].read_text()), name.split("/")
-        cells = [
-            model,
-            where,
-            f"{at.data} x {at.fsdp} x {at.tensor}",
-            f"{row['batch_size']}",
-            at.remat,
-            f"{at.parts}",
-        ]
+        base = "bfloat16" if at.quantise == "none" else at.quantise
+        cells = [model, where, f"{at.data} x {at.fsdp}", f"{row['batch_size']}"]
+        cells.append(f"{at.remat}, {at.parts}, {base}")
         if "flops" not in row:
             lines.append(f"| {' | '.join(cells)} | does not fit |")
             continue

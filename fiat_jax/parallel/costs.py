@@ -36,6 +36,7 @@ _RECEIVED = {  # of what a device puts in, by the size of the group
     "collective-permute": lambda n: 1,
     "collective-broadcast": lambda n: 1,
 }
+_IOTA = r"\[([\d,]+)\](?:T\(([\d,]+)\))?"
 _SLICES = ("dynamic-slice", "slice", "gather")
 
 
@@ -260,23 +261,33 @@ def _window(text: str) -> dict[str, list]:
 
 
 def _group(one: Instruction) -> Group:
-    """The first of the groups that a collective runs in."""
-    pairs = re.search(r"source_target_pairs=\{(.*?)\}\}", one.attributes)
-    if pairs:
+    """The first of the groups that a collective runs in.
+
+    Raises:
+      ValueError: they are written in a form that is not known.
+    """
+    text = one.attributes
+    if pairs := re.search(r"source_target_pairs=\{(.*?)\}\}", text):
         return tuple(sorted(map(int, re.findall(r"\d+", pairs.group(1))[:2])))
-    listed = re.search(r"replica_groups=\{\{([\d,]*)\}", one.attributes)
-    if listed:
-        return tuple(map(int, listed.group(1).split(",")))
-    drawn = re.search(r"replica_groups=\[([\d,]+)\]<=\[([\d,]+)\](?:T\(([\d,]+)\))?", one.attributes)
-    if drawn:
-        shape, sizes, order = (tuple(map(int, part.split(","))) if part else () for part in drawn.groups())
-        ids = np.arange(math.prod(sizes)).reshape(sizes).transpose(order or None).reshape(shape)
-        return tuple(map(int, ids[0]))
-    named = re.search(r"replica_groups=mesh\[(.*?)\] \{(.*?)\}", one.attributes)
-    if named:
+    if listed := re.search(r"replica_groups=\{\{([\d,]*)\}", text):
+        return _numbers(listed.group(1))
+    if drawn := re.search(rf"replica_groups=\[([\d,]+)\]<={_IOTA}", text):
+        return tuple(map(int, _ids(*drawn.groups()[1:]).reshape(_numbers(drawn.group(1)))[0]))
+    if named := re.search(rf"replica_groups=mesh\[(.*?)\](?:, device_ids=\({_IOTA}\))? \{{(.*?)\}}", text):
         axes = {name: int(size) for name, size in re.findall(r"'(\w+)'=(\d+)", named.group(1))}
-        ids = np.arange(math.prod(axes.values())).reshape(tuple(axes.values()))
-        chosen = re.findall(r"'(\w+)'", named.group(2))
-        first = tuple(slice(None) if name in chosen else 0 for name in axes)
-        return tuple(map(int, ids[first].ravel()))
-    return ()
+        ids = _ids(named.group(2) or f"{math.prod(axes.values())}", named.group(3))
+        chosen = re.findall(r"'(\w+)'", named.group(4))
+        if set(chosen) <= axes.keys() and ":" not in named.group(4):
+            first = tuple(slice(None) if name in chosen else 0 for name in axes)
+            return tuple(map(int, ids.reshape(tuple(axes.values()))[first].ravel()))
+    raise ValueError(f"{one.name}: expected groups of devices in a form that is known, found {text[:200]!r}")
+
+
+def _ids(sizes: str, order: str | None) -> np.ndarray:
+    """Devices counted in an order of axes, as `[4,2]T(1,0)` says it."""
+    shape = _numbers(sizes)
+    return np.arange(math.prod(shape)).reshape(shape).transpose(_numbers(order or "") or None)
+
+
+def _numbers(text: str) -> tuple[int, ...]:
+    return tuple(int(number) for number in text.split(",") if number)

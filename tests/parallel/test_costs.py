@@ -105,11 +105,18 @@ def test_collectives_are_counted_by_the_loops_they_are_in_with_what_a_device_rec
         ("replica_groups=[2,4]<=[8]", (0, 1, 2, 3)),
         ("replica_groups=[4,2]<=[2,4]T(1,0)", (0, 4)),
         ("replica_groups=mesh['x'=2,'y'=2,'z'=2] {'x','z'}", (0, 1, 4, 5)),
+        ("replica_groups=mesh['x'=2,'y'=1,'z'=4], device_ids=([4,2]T(1,0)) {'z'}", (0, 2, 4, 6)),
     ],
 )
 def test_groups_are_read_in_every_form_that_xla_writes_them(text, group):
     program = LOOP.replace("replica_groups=mesh['a'=2,'b'=4] {'b'}", text)
     assert ("all-gather", group) in count(parse(program)).collectives
+
+
+def test_groups_in_a_form_that_is_not_known_are_not_passed_over():
+    program = LOOP.replace("replica_groups=mesh['a'=2,'b'=4] {'b'}", "replica_groups=mesh['a'=8] {'a':(2)4}")
+    with pytest.raises(ValueError, match="expected groups of devices in a form that is known"):
+        count(parse(program))
 
 
 def test_what_is_no_program_is_refused():
