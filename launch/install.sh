@@ -17,7 +17,7 @@ if [[ -n $dry_run ]] || ! command -v uv >/dev/null; then
   PATH=$PATH:$HOME/.local/bin
 fi
 step uv venv --quiet --allow-existing --python 3.12 .venv
-step uv pip install --quiet --python .venv --constraints constraints/py312.txt ".[$1]"
+step uv pip install --quiet --python .venv --constraints constraints/py312.txt ".[$1,gcs]"
 if [[ $1 == tpu ]]; then # jax asks for huge pages on v5e and later: without them it starts and stops slowly
   step sudo sh -c 'echo always > /sys/kernel/mm/transparent_hugepage/enabled' || true
 fi
