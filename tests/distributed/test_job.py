@@ -20,7 +20,7 @@ from fiat_jax.parallel.hosts import job_of
 
 TRAIN = ("train", "--gin_file", "world.gin")
 SHORT = (*TRAIN, "--gin.Tuning.steps=8", "--gin.Jsonl.validation=None")
-LONG = (*TRAIN, "--gin.Tuning.steps=200", "--gin.Tuning.save_every=10", "--gin.Tuning.eval_every=0")
+LONG = (*TRAIN, "--gin.Tuning.steps=100", "--gin.Tuning.save_every=10", "--gin.Tuning.eval_every=0")
 EVAL = ("eval", "--gin.eval.batch_size=4")  # the last batch of 7 examples is ragged
 
 
@@ -120,11 +120,34 @@ def test_stopped_or_killed_and_started_again_they_end_with_the_same_weights(worl
     assert losses(world, "again") == losses(world, "whole")
 
 
-def test_rows_go_where_the_mesh_says_and_come_back(world):
-    script = str(Path(__file__).with_name("place_rows.py"))
-    first, second = ends(start(world, 2, script, devices=2))
+def small_job(folder, what):
+    return ends(start(folder, 2, str(Path(__file__).with_name("small_job.py")), what, devices=2))
+
+
+def test_rows_go_where_the_mesh_says_and_come_back(tmp_path):
+    first, second = small_job(tmp_path, "place")
     assert (first[0], second[0]) == (0, 0), first[2] + second[2]
     assert first[1].splitlines()[-1] == "placed" and "never" not in second[1]
+
+
+def test_what_differs_between_hosts_is_named_by_all(tmp_path):
+    for code, _, said in small_job(tmp_path, "differ"):
+        assert code == 3
+        assert "the same words, but what process 1 found is not what process 0 found" in said.splitlines()[-1]
+
+
+@pytest.mark.parametrize(
+    ("what", "gone", "code"), [("fail", 1, 3), ("die", 1, -signal.SIGKILL), ("die first", 0, -signal.SIGKILL)]
+)
+def test_where_one_fails_or_dies_the_other_stops_and_says_so(tmp_path, what, gone, code):
+    ended = small_job(tmp_path, what)
+    assert ended[gone][0] == code
+    assert code < 0 or "row 7 of process 1 is wrong" in ended[gone][2]
+    left, _, said = ended[1 - gone]
+    assert left == 75
+    assert (
+        f"process {1 - gone} of 2: stopped, as another process of the job has died" in said.splitlines()[-1]
+    )
 
 
 def test_one_that_waits_in_vain_says_what_to_do(world):
@@ -206,7 +229,7 @@ def test_new_rows_are_answered_once_by_two_processes_and_the_first_asks_the_reas
     asked += ("--gin.Prompt.input={question}", "--gin.Prompt.instruction=Reason.")
     for size in (1, 2):
         names = (f"--gin.predict.output={size}.jsonl", f"--gin.predict.rationales={size}.sqlite")
-        said = done(world, size, *words, *asked, *names, devices=3 - size)
+        said = done(world, size, *words, *names, devices=3 - size)
         assert f"{size}.jsonl: 5 predictions" in said[0][0]
     assert (world / "1.jsonl").read_text() == (world / "2.jsonl").read_text()
     answered = [json.loads(line) for line in (world / "2.jsonl").read_text().splitlines()]

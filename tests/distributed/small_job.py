@@ -1,14 +1,18 @@
-"""Batches placed by the processes of a job on meshes of several kinds. Run by test_job.py."""
+"""A job without a model: rows that go to the devices and come back, and what ends it. Run by test_job.py."""
 
+import os
+import signal
+import sys
+
+import jax
 import numpy as np
 
+from fiat_jax.errors import DataError, FiatError
 from fiat_jax.parallel import Mesh, fetch, own_rows, put_batch
-from fiat_jax.parallel.hosts import agreed, check_same, is_first, joined
+from fiat_jax.parallel.hosts import agreed, check_same, is_first, joined, leave
 
 
-def main() -> None:
-    import jax
-
+def place() -> None:
     here = jax.process_index()
     whole = {"inputs": np.arange(24).reshape(8, 3), "weights": np.arange(8.0)}
     halves = [[0, 1, 2, 3], [4, 5, 6, 7]]
@@ -29,6 +33,35 @@ def main() -> None:
     print("placed" if is_first() else "never shown")
 
 
+def differ() -> None:
+    check_same("words", f"of process {jax.process_index()}")
+
+
+def fail() -> None:
+    agreed(0)
+    if jax.process_index() == 1:
+        raise DataError("row 7 of process 1 is wrong.")
+    agreed(0)
+
+
+def die(which: int) -> None:
+    agreed(0)
+    if jax.process_index() == which:
+        os.kill(os.getpid(), signal.SIGKILL)
+    agreed(0)
+
+
 if __name__ == "__main__":
-    with joined("place_rows", startup=300, heartbeat=15, preemptible=False):
-        main()
+    whats = {
+        "place": place,
+        "differ": differ,
+        "fail": fail,
+        "die": lambda: die(1),
+        "die first": lambda: die(0),
+    }
+    try:
+        with joined("job", startup=300, heartbeat=15, preemptible=False):
+            whats[sys.argv[1]]()
+    except FiatError as error:
+        print(f"job: {error}", file=sys.stderr)
+        leave(error.exit_code)
