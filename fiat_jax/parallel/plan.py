@@ -95,29 +95,25 @@ class Estimate:
           useful: FLOPs of all chips that the program cannot do without; None says nothing of the utilisation.
         """
         received = sum(one.bytes for one in self.collectives)
-        lines = [f"{'on a chip':<28}{'GiB':>10}"]
+        lines = [f"{'on a chip':<28}{'GiB':>14}"]
         for name, size in {**self.arguments, "temporaries": self.temporaries, "in all": self.bytes}.items():
-            lines.append(f"  {name:<26}{size / GIB:>10.3f}")
-        lines.append(f"{'once through':<38}{'seconds' if self.apart_s else '':>12}")
+            lines.append(f"  {name:<26}{size / GIB:>14.3f}")
+        lines.append(f"{'once through':<42}{'seconds' if self.apart_s else '':>12}")
         rows = [
             ("matrix products", f"{self.flops / 1e12:.4g} TFLOP", self.compute_s),
             ("memory traffic", f"{self.traffic / 1e9:.4g} GB", self.memory_s),
-            (
-                "from other chips",
-                f"{received / 1e9:.4g} GB",
-                self.network_s,
-            ),
+            ("from other chips", f"{received / 1e9:.4g} GB", self.network_s),
         ]
         for name, amount, seconds in rows:
-            lines.append(f"  {name:<22}{amount:>14}{_seconds(seconds)}")
+            lines.append(f"  {name:<26}{amount:>14}{_seconds(seconds)}")
         for one in self.collectives:
             name, amount = f"{one.kind} of {one.devices}", f"{one.bytes / 1e9:.3g} GB"
-            lines.append(f"    {name:<20}{amount:>14}{_seconds(one.seconds)}  {one.calls:,.0f} calls")
+            lines.append(f"    {name:<24}{amount:>14}{_seconds(one.seconds)}  {one.calls:,.0f} calls")
         if self.apart_s is None or self.together_s is None:
             lines.append(f"  how long that takes is not known for {self.chip}")
             return "\n".join(line.rstrip() for line in lines)
-        lines.append(f"  {'one after another':<36}{_seconds(self.apart_s)}")
-        lines.append(f"  {'all at once':<36}{_seconds(self.together_s)}  bound by {self.bound}")
+        lines.append(f"  {'one after another':<40}{_seconds(self.apart_s)}")
+        lines.append(f"  {'all at once':<40}{_seconds(self.together_s)}  bound by {self.bound}")
         if useful is not None:
             lines.append(f"  useful FLOPs over the peak, one after another: {self.utilisation(useful):.0%}")
         return "\n".join(lines)
