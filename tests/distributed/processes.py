@@ -38,7 +38,7 @@ def start_one(
     )
 
 
-def ends(processes: list[subprocess.Popen], timeout: float = 300) -> list[tuple[int, str, str]]:
+def ends(processes: list[subprocess.Popen], timeout: float = 1200) -> list[tuple[int, str, str]]:
     """Exit code, standard output and standard error of each."""
     try:
         said = [process.communicate(timeout=timeout) for process in processes]
