@@ -4,6 +4,7 @@ What stands here is loaded when it is first used; `import fiat_jax` alone import
 """
 
 import importlib
+import os
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
@@ -29,6 +30,9 @@ if TYPE_CHECKING:
     from fiat_jax.training.optimizers import AdamW as AdamW
 
 __version__ = "0.1.0"
+
+# Else paths in buckets would go through TensorFlow. Asked once, when JAX keeps the first compiled program.
+os.environ.setdefault("EPATH_USE_TF", "false")
 
 _PLACES = {
     "Adafactor": "training.optimizers",

@@ -18,9 +18,6 @@ from typing import cast
 
 from fiat_jax.errors import ConfigError
 
-# Else epath would import TensorFlow where it is installed; asked once, at the first use of any of its paths.
-os.environ.setdefault("EPATH_USE_TF", "false")
-
 _BUCKETS = "gs://"
 _SCHEME = re.compile(r"(\w+)://")
 _CHUNK = 64 << 20  # bytes of a read

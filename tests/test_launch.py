@@ -9,6 +9,7 @@ import stat
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -242,7 +243,10 @@ def test_a_run_that_is_told_to_stop_lets_fiat_save_and_exits_with_75(number, pro
     script = f'cd "{tmp_path}"; echo "$1" >>called; trap "sleep 0.2; echo saved >>called; exit 75" TERM'
     put(programs, "fiat", f"{script}; for _ in {{1..300}}; do sleep 0.1; done")
     command = [LAUNCH / "local.sh", "runs", "fiat", "0 1"]
-    process = subprocess.Popen(command, cwd=tmp_path, env={"PATH": f"{programs}:{os.environ['PATH']}"})
+    # Who runs the tests in the background has them ignore Ctrl-C, which a shell could not change.
+    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
+    process = subprocess.Popen(command, cwd=tmp_path, env=path, preexec_fn=listening)
     while not called(tmp_path):
         assert process.poll() is None
         time.sleep(0.01)
