@@ -16,8 +16,7 @@ import pytest
 from study.conftest import world  # noqa: F401
 
 ROOT = Path(__file__).resolve().parents[1]
-LAUNCH = ROOT / "launch"
-GOLDEN = Path(__file__).parent / "launch_golden"
+LAUNCH, GOLDEN = ROOT / "launch", Path(__file__).parent / "launch_golden"
 SCRIPTS = sorted(path.name for path in LAUNCH.glob("*.sh"))
 TOOLS = ("docker", "flock", "gcloud", "git", "pip", "sbatch", "scontrol", "sky", "srun", "uv", "xpk")
 """What launchers call; a tool that is not here would not be caught by the tests of a dry run."""
@@ -243,16 +242,14 @@ def test_a_run_that_is_told_to_stop_lets_fiat_save_and_exits_with_75(number, pro
     script = f'cd "{tmp_path}"; echo "$1" >>called; trap "sleep 0.2; echo saved >>called; exit 75" TERM'
     put(programs, "fiat", f"{script}; for _ in {{1..300}}; do sleep 0.1; done")
     command = [LAUNCH / "local.sh", "runs", "fiat", "0 1"]
-    # Who runs the tests in the background has them ignore Ctrl-C, which a shell could not change.
-    listening = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)
+    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background ignore it
     path = {"PATH": f"{programs}:{os.environ['PATH']}"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=path, preexec_fn=listening)
+    process = subprocess.Popen(command, cwd=tmp_path, env=path, preexec_fn=listen)
     while not called(tmp_path):
         assert process.poll() is None
         time.sleep(0.01)
     process.send_signal(number)
-    assert process.wait(timeout=30) == 75
-    assert called(tmp_path) == ["train", "saved"]
+    assert process.wait(timeout=30) == 75 and called(tmp_path) == ["train", "saved"]
 
 
 SLICE = """
