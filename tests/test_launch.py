@@ -9,7 +9,6 @@ import stat
 import subprocess
 import sys
 import time
-from functools import partial
 from pathlib import Path
 
 import pytest
@@ -241,10 +240,9 @@ def test_a_run_starts_again_always_after_75_never_after_what_stays_wrong_else_a_
 def test_a_run_that_is_told_to_stop_lets_fiat_save_and_exits_with_75(number, programs, tmp_path):
     script = f'cd "{tmp_path}"; echo "$1" >>called; trap "sleep 0.2; echo saved >>called; exit 75" TERM'
     put(programs, "fiat", f"{script}; for _ in {{1..300}}; do sleep 0.1; done")
-    command = [LAUNCH / "local.sh", "runs", "fiat", "0 1"]
-    listen = partial(signal.signal, signal.SIGINT, signal.SIG_DFL)  # tests in the background ignore it
-    path = {"PATH": f"{programs}:{os.environ['PATH']}"}
-    process = subprocess.Popen(command, cwd=tmp_path, env=path, preexec_fn=listen)
+    listening = ["env", "--default-signal=INT"]  # tests in the background ignore it
+    command = [*listening, LAUNCH / "local.sh", "runs", "fiat", "0 1"]
+    process = subprocess.Popen(command, cwd=tmp_path, env={"PATH": f"{programs}:{os.environ['PATH']}"})
     while not called(tmp_path):
         assert process.poll() is None
         time.sleep(0.01)
