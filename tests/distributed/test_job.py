@@ -222,12 +222,8 @@ def test_new_rows_are_answered_once_by_two_processes_and_the_first_asks_the_reas
     write_jsonl(world / "new.jsonl", rows)
     write_jsonl(world / "replay.jsonl", [{"id": row["id"], "rationale": "it is there"} for row in rows])
     words = ("predict", "--run_dir", "two", "--gin.predict.input=new.jsonl", "--gin.predict.batch_size=4")
-    asked = (
-        "--gin.predict.client=@Replay()",
-        "--gin.Replay.path=replay.jsonl",
-        "--gin.predict.prompt=@Prompt()",
-    )
-    asked += ("--gin.Prompt.input={question}", "--gin.Prompt.instruction=Reason.")
+    words += ("--gin.predict.client=@Replay()", "--gin.Replay.path=replay.jsonl")
+    words += ("--gin.predict.prompt=@Prompt()", "--gin.Prompt.input='{question}'")
     for size in (1, 2):
         names = (f"--gin.predict.output={size}.jsonl", f"--gin.predict.rationales={size}.sqlite")
         said = done(world, size, *words, *names, devices=3 - size)
