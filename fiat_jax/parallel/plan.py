@@ -108,7 +108,8 @@ class Estimate:
             lines.append(f"  {name:<26}{amount:>14}{_seconds(seconds)}")
         for one in self.collectives:
             name, amount = f"{one.kind} of {one.devices}", f"{one.bytes / 1e9:.3g} GB"
-            lines.append(f"    {name:<24}{amount:>14}{_seconds(one.seconds)}  {one.calls:,.0f} calls")
+            seconds = None if self.network_s is None else one.seconds
+            lines.append(f"    {name:<24}{amount:>14}{_seconds(seconds)}  {one.calls:,.0f} calls")
         if self.apart_s is None or self.together_s is None:
             lines.append(f"  how long that takes is not known for {self.chip}")
             return "\n".join(line.rstrip() for line in lines)

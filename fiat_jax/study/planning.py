@@ -14,7 +14,7 @@ from fiat_jax.adapters import Adapter, ProjectionAdapter
 from fiat_jax.checkpoints.names import rows
 from fiat_jax.decoding import greedy
 from fiat_jax.models import T5, T5Config
-from fiat_jax.parallel import Mesh, batch_sharding, replicated, shardings
+from fiat_jax.parallel import Mesh, batch_sharding, own_rows, replicated, shardings
 from fiat_jax.parallel.plan import Estimate, estimate
 from fiat_jax.study.experiment import Experiment, abstract_variables
 from fiat_jax.study.tuning import Tuning
@@ -113,6 +113,7 @@ def plan_decoding(work: Work, devices: Sequence[Any] | None = None) -> Estimate:
     merged = work.config.quantise == "none" and isinstance(work.adapter, ProjectionAdapter)
     model = T5(work.config, None if merged else work.adapter)
     base, learned, _ = _variables(model, mesh)
+    own_rows(work.batch_size, mesh)  # refuses rows that do not divide
     inputs = _tokens(work, work.inputs_length, mesh)
     variables = {**base, **learned}
     with jax.set_mesh(mesh):
