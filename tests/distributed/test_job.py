@@ -146,9 +146,8 @@ def test_where_one_fails_or_dies_the_other_stops_and_says_so(tmp_path, what, gon
     assert code < 0 or "row 7 of process 1 is wrong" in ended[gone][2]
     left, _, said = ended[1 - gone]
     assert left == 75
-    assert (
-        f"process {1 - gone} of 2: stopped, as another process of the job has died" in said.splitlines()[-1]
-    )
+    # Among the last lines: a thread of JAX may still say something of its own.
+    assert f"process {1 - gone} of 2: stopped, as another process of the job has died" in said
 
 
 def test_one_that_waits_in_vain_says_what_to_do(world):
