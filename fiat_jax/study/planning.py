@@ -1,5 +1,6 @@
 """A run before it runs: its step or its decoding compiled for chips that may be elsewhere."""
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -133,12 +134,9 @@ def useful_flops(work: Work) -> float:
     for row in rows(work.config):
         if not row.transposed and not (row.path == "shared/embedding" and work.config.tied):
             continue
-        size = 1
-        for extent in row.shape(work.config):
-            size *= extent
         of_inputs = row.path.startswith("encoder/") or "cross_attention/key" in row.path
         of_inputs = of_inputs or "cross_attention/value" in row.path
-        weights["inputs" if of_inputs else "targets"] += size
+        weights["inputs" if of_inputs else "targets"] += math.prod(row.shape(work.config))
     tokens = weights["inputs"] * work.inputs_length + weights["targets"] * work.targets_length
     return (4 if work.adapter is not None else 6) * work.batch_size * tokens
 
