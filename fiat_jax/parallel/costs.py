@@ -190,6 +190,20 @@ def _is_on_paper(one: Instruction) -> bool:
     return one.opcode == "custom-call" and one.attribute("custom_call_target") in _ON_PAPER
 
 
+def _is_library_product(one: Instruction) -> bool:
+    """Whether this is a matrix product that a GPU's compiler leaves to cuBLAS."""
+    return one.opcode == "custom-call" and (one.attribute("custom_call_target") or "").startswith("__cublas$")
+
+
+def _contracted(one: Instruction) -> tuple[int, ...]:
+    """The axes of a product's first operand that are summed over."""
+    if one.opcode == "dot":
+        return one.numbers("lhs_contracting_dims")
+    noted = re.search(r'"lhs_contracting_dimensions":\[([^\]]*)\]', one.attributes)
+    assert noted, one
+    return _numbers(noted.group(1).replace('"', ""))
+
+
 def _collective(kind: str, one: Instruction, around: Computation, begun: set[str]) -> Costs:
     """Counts a collective once, though a TPU's compiler may write each of its stages as a whole one."""
     channel = one.attribute("channel_id") or one.name
@@ -207,7 +221,7 @@ def _bytes(one: Instruction, around: Computation) -> float:
     """What an instruction outside of fusions reads and writes."""
     operands = [around[name].shapes[0] for name in one.operands if name in around and around[name].shapes]
     results = list(one.shapes)
-    if one.opcode == "copy-start":
+    if one.opcode == "copy-start" or _is_library_product(one):  # what follows is no array of the program's
         results = results[:1]
     elif one.opcode.endswith("-start"):  # the result names the operands first
         results = results[len(operands) : len(operands) + 1]
@@ -220,9 +234,9 @@ def _bytes(one: Instruction, around: Computation) -> float:
 
 def _flops(one: Instruction, around: Computation) -> float:
     """Two for each multiply and add of a matrix product."""
-    if one.opcode == "dot":
+    if one.opcode == "dot" or _is_library_product(one):
         left = around[one.operands[0]].shapes[0]
-        inner = [left.dims[axis] for axis in one.numbers("lhs_contracting_dims")]
+        inner = [left.dims[axis] for axis in _contracted(one)]
         return 2.0 * one.shapes[0].elements * float(np.prod(inner, dtype=np.float64))
     if one.opcode == "convolution":
         return 2.0 * _convolution(one, around)

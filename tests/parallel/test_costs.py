@@ -119,6 +119,25 @@ def test_groups_in_a_form_that_is_not_known_are_not_passed_over():
         count(parse(program))
 
 
+# What a GPU's compiler writes.
+LIBRARY = """
+ENTRY %main (a: bf16[48,4096], b: bf16[32,48]) -> bf16[4096,32] {
+  %a = bf16[48,4096]{1,0} parameter(0)
+  %b = bf16[32,48]{1,0} parameter(1)
+  %product = (bf16[4096,32]{1,0}, s8[33554432]{0}) custom-call(%a, %b), \
+custom_call_target="__cublas$lt$matmul", backend_config={"gemm_backend_config":{"alpha_real":1, \
+"dot_dimension_numbers":{"lhs_batch_dimensions":[],"lhs_contracting_dimensions":["0"], \
+"rhs_batch_dimensions":[],"rhs_contracting_dimensions":["1"]},"epilogue":"DEFAULT"}}
+  ROOT %out = bf16[4096,32]{1,0} get-tuple-element(%product), index=0
+}
+"""
+
+
+def test_a_product_left_to_a_library_counts_as_one_and_its_scratch_space_is_no_traffic():
+    inputs, outputs = 48 * 4096 + 32 * 48, 4096 * 32
+    assert count(parse(LIBRARY))[:2] == (2 * outputs * 48, 2 * (inputs + outputs))
+
+
 def test_what_is_no_program_is_refused():
     with pytest.raises(ValueError, match="expected the text of a compiled program"):
         parse("nothing")
