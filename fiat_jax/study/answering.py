@@ -12,7 +12,7 @@ from fiat_jax.data.metrics import squad_by_language
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.vocabularies import decode_batch
-from fiat_jax.decoding import greedy
+from fiat_jax.decoding import generate
 from fiat_jax.parallel import fetch, own_rows, put_batch
 from fiat_jax.study.experiment import Network
 from fiat_jax.training import LossSums, eval_step
@@ -42,7 +42,7 @@ def answer(
         for batch, rows in eval_batches(examples, batch_size, own=own):
             placed = put_batch(batch, network.mesh)
             totals.append(eval_step(model, weights, placed))
-            ids = fetch(greedy(model, weights, placed["inputs"], task.targets_length))
+            ids = fetch(generate(model, weights, placed["inputs"], task.targets_length))
             for row, text in zip(rows, decode_batch(tokens, ids), strict=True):
                 if row >= 0:
                     texts[row] = text
