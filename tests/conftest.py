@@ -1,6 +1,7 @@
 """What several rooms' tests share."""
 
 import os
+from importlib.metadata import version
 from pathlib import Path
 
 import pytest
@@ -13,10 +14,11 @@ REPOSITORY = Path(__file__).parents[1]
 
 # Nearly all of the suite's time is spent compiling small programs: compile them plainly, and each once.
 # Set before jax is imported, and inherited by the processes that tests start.
+PLAINLY = "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
+if version("jaxlib").startswith("0.10."):  # later ones have no other way to compile fusions
+    PLAINLY += " --xla_cpu_use_fusion_emitters=false"
 os.environ.setdefault("JAX_PLATFORMS", "cpu")
-os.environ.setdefault(
-    "XLA_FLAGS", "--xla_backend_optimization_level=0 --xla_llvm_disable_expensive_passes=true"
-)
+os.environ.setdefault("XLA_FLAGS", PLAINLY)
 os.environ.setdefault("JAX_COMPILATION_CACHE_DIR", str(REPOSITORY / ".pytest_cache" / "xla"))
 os.environ.setdefault("JAX_PERSISTENT_CACHE_MIN_COMPILE_TIME_SECS", "0")
 

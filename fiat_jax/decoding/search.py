@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from fiat_jax.errors import ConfigError
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class _Rules:
     """What all searches may forbid or make dearer.
 
@@ -79,7 +79,7 @@ class BeamSearch(_Rules):
     end counts as a token.
 
     Attributes:
-      size: beginnings that are kept.
+      size: beginnings that are kept; one alone is Greedy.
       length_penalty: the power; more than 0 prefers longer answers, less shorter ones.
       early_stopping: when an example is done: True, as soon as `size` answers are complete; False, when no
         beginning of its present length could beat the worst of them; 'never', when none of any length could.
@@ -93,8 +93,8 @@ class BeamSearch(_Rules):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.size < 1:
-            raise ConfigError(f"BeamSearch.size: expected 1 or more, found {self.size}.")
+        if self.size < 2:
+            raise ConfigError(f"BeamSearch.size: expected 2 or more, found {self.size}; use Greedy for one.")
         if not 1 <= self.n_best <= self.size:
             raise ConfigError(
                 f"BeamSearch.n_best: expected 1 to {self.size}, as BeamSearch.size, found {self.n_best}."

@@ -120,16 +120,13 @@ class Decoder:
     def width(self, request: Request) -> int:
         """To how many tokens a request is padded."""
         longest = max(len(request.inputs), 0 if request.spans is None else len(request.spans.tokens))
-        return next((size for size in self.buckets if size >= longest), longest)
+        return bucket(longest, self.buckets)
 
     def begun(self, requests: Sequence[Request], rows: int, width: int) -> Rows:
         """Rows for requests, and empty ones to the number of rows."""
-        pad = self.model.config.pad_id
         own = own_rows(rows, self.mesh)
         requests = [*requests, *[Request(np.zeros(0, np.int32))] * (rows - len(requests))]
-        inputs = np.full((rows, width), pad, np.int32)
-        for row, one in zip(inputs, requests, strict=True):
-            row[: len(one.inputs)] = one.inputs
+        inputs = padded(requests, rows, width, self.model.config.pad_id)
         batch = {"inputs": inputs[own], "seed": np.array([one.seed for one in requests], np.int32)[own]}
         held = None
         if self.constrained:
@@ -141,9 +138,10 @@ class Decoder:
     def answer(self, tokens: np.ndarray, scores: np.ndarray) -> Answer:
         """An answer of the tokens [n, T] and scores [n] of a row."""
         found = [at for at, score in enumerate(scores) if score > NOT_YET / 2] or [0]
-        ends = [np.flatnonzero(tokens[at] == self.model.config.eos_id) for at in found]
-        ids = [tokens[at, : end[0] if len(end) else None] for at, end in zip(found, ends, strict=True)]
-        return Answer(tuple(ids), tuple(float(scores[at]) for at in found))
+        eos_id = self.model.config.eos_id
+        return Answer(
+            tuple(until_end(tokens[at], eos_id) for at in found), tuple(float(scores[at]) for at in found)
+        )
 
 
 class _Pool:
@@ -211,6 +209,25 @@ class _Pool:
             self.rows = self.decoder._take_out(self.rows, index, width - self.width)
             self.owners = [*(self.owners[at] for at in live), *[None] * (size - len(live))]
             self.width = width
+
+
+def bucket(length: int, buckets: tuple[int, ...]) -> int:
+    """The width that a length is padded to."""
+    return next((size for size in buckets if size >= length), length)
+
+
+def padded(requests: Sequence[Request], rows: int, width: int, pad_id: int) -> np.ndarray:
+    """The inputs of requests, int32 [rows, width]; rows that are left over are padding alone."""
+    inputs = np.full((rows, width), pad_id, np.int32)
+    for row, one in zip(inputs, requests, strict=False):
+        row[: len(one.inputs)] = one.inputs
+    return inputs
+
+
+def until_end(ids: np.ndarray, eos_id: int) -> np.ndarray:
+    """Token ids [T] without the end and what is after it."""
+    ends = np.flatnonzero(ids == eos_id)
+    return ids[: ends[0]] if len(ends) else ids
 
 
 def _sizes(most: int, least: int) -> tuple[int, ...]:
