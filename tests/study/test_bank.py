@@ -123,5 +123,5 @@ def test_weights_that_would_reach_all_answers_are_refused(world):
     store.save(1, {"learned": {"adapter": weights}}, None, {})
     store.close()
     broken = changed(run, adapter=adapter)._replace(folder=Path("broken"))
-    with pytest.raises(DataError, match="broken: expected finite weights.*step 1"):
+    with pytest.raises(DataError, match=r"broken: expected finite weights.*step 1"):
         assemble_bank(run.experiment, {"first": run, "second": broken})
