@@ -185,9 +185,10 @@ def check_kind(adapter: object, whose: str) -> None:
     """
     if type(adapter) is not LoRA:
         found = "a base whose own weights were learned" if adapter is None else type(adapter).__name__
+        merged = isinstance(adapter, ProjectionAdapter)
         raise ConfigError(
-            f"{whose}: expected LoRA, as all adapters of a bank must be, found {found}; answer with it "
-            "alone, or with the model that `fiat merge` makes of it."
+            f"{whose}: expected LoRA, as all adapters of a bank must be, found {found}; answer with it alone"
+            f"{', or with the model that `fiat merge` makes of it' * merged}."
         )
 
 

@@ -27,9 +27,13 @@ def trained(name, *settings):
     """A run of two steps, with the configuration that it has left."""
     words = [f"--gin.{setting}" for setting in (*FEW, *settings)]
     assert main(["train", "--gin_file", "world.gin", "--run_dir", name, *words]) == 0
-    return Run(
-        Path(name), parse("eval", [f"{name}/config.gin"], [f"eval.run_dir={name!r}"]).arguments["experiment"]
-    )
+    return configured(name, f"{name}/config.gin")
+
+
+def configured(name, file="world.gin"):
+    """A run as a gin file says it, whose folder need not be there."""
+    arguments = parse("eval", [file], [f"eval.run_dir={name!r}"]).arguments
+    return Run(Path(name), arguments["experiment"])
 
 
 def changed(run, **settings):
@@ -102,7 +106,7 @@ def test_runs_that_cannot_share_a_batch_are_refused_by_name_with_what_differs(wo
 
 
 def test_a_vocabulary_is_compared_by_its_file_and_not_by_its_place(world):
-    run = trained("one")
+    run = configured("one")
     for name in ("here", "there", "elsewhere"):
         Path(f"{name}.json").write_text("other" if name == "elsewhere" else "same")
     here, there, elsewhere = (
@@ -115,7 +119,7 @@ def test_a_vocabulary_is_compared_by_its_file_and_not_by_its_place(world):
 
 
 def test_weights_that_would_reach_all_answers_are_refused(world):
-    run = trained("one")
+    run = configured("one")
     store = CheckpointStore(Path("broken/checkpoints"))
     adapter = LoRA(rank=1, targets=("encoder/.*/wo",))
     place = {"a": np.ones((2, 32, 1), np.float32), "b": np.full((2, 1, 16), np.nan, np.float32)}
@@ -124,4 +128,4 @@ def test_weights_that_would_reach_all_answers_are_refused(world):
     store.close()
     broken = changed(run, adapter=adapter)._replace(folder=Path("broken"))
     with pytest.raises(DataError, match=r"broken: expected finite weights.*step 1"):
-        assemble_bank(run.experiment, {"first": run, "second": broken})
+        assemble_bank(run.experiment, {"broken": broken})
