@@ -14,9 +14,10 @@ from adapters.small import CONFIG, logits, start, worst
 from flax.traverse_util import unflatten_dict
 
 from fiat_jax.adapters import IA3, DoRA, LoRA, LoRABank, bank, check_kind, for_rows, merge
-from fiat_jax.decoding import greedy
+from fiat_jax.decoding import generate
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5
+from fiat_jax.models.layout import laid_out
 
 KEYS = dict.fromkeys(("params", "adapter"), jax.random.key(0))
 ADAPTERS = (
@@ -95,11 +96,13 @@ def test_decoding_writes_for_each_row_what_its_adapter_merged_writes():
     base = start(None)["params"]
     members = [learned(adapter, seed) for seed, adapter in enumerate(ADAPTERS)]
     settings, weights = bank(members)
-    variables = {"params": base, "adapter": for_rows(weights, jnp.array(ROWS))}
-    found = greedy(T5(CONFIG, settings), variables, INPUTS, 5)
+    model, variables = laid_out(T5(CONFIG, settings), {"params": base, "adapter": weights})
+    variables = {**variables, "adapter": for_rows(variables["adapter"], jnp.array(ROWS))}
+    found = generate(model, variables, INPUTS, 5)
     merged = [merge(base, weights, adapter) for adapter, weights in members] + [base]
     for at, row in enumerate(ROWS):
-        np.testing.assert_array_equal(found[at], greedy(T5(CONFIG), {"params": merged[row]}, INPUTS, 5)[at])
+        alone = generate(T5(CONFIG), {"params": merged[row]}, INPUTS, 5)
+        np.testing.assert_array_equal(found[at], alone[at])
     assert len({tuple(tokens) for tokens in found.tolist()}) > 2
 
 
