@@ -55,7 +55,7 @@ def generate(
         variables = unrolled(variables, model.config.num_decoder_layers)
         model = model.clone(unrolled=True)
     seed = jnp.arange(inputs.shape[0], dtype=jnp.int32)
-    rows = begin(model, search, max_length, variables, inputs, seed, None)
+    rows = begin(model, search, max_length, variables, inputs, seed)
     rows, _, _ = decode(model, search, max_length, variables, rows, jnp.int32(0), jnp.int32(len(seed)))
     return answers(search, rows).tokens[:, 0]
 
@@ -67,11 +67,12 @@ def begin(
     variables: Variables,
     inputs: Array,
     seed: Array,
-    spans: Spans | None,
+    adapter: Array | None = None,
+    spans: Spans | None = None,
 ) -> Rows:
     """Rows of which nothing is written; see `new_rows`."""
     with nn.logical_axis_rules(RULES):
-        return pinned(new_rows(model, variables, search, inputs, seed, spans, max_length))
+        return pinned(new_rows(model, variables, search, inputs, seed, adapter, spans, max_length))
 
 
 def decode(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fiat_jax.adapters.bank import for_rows
 from fiat_jax.decoding.search import BeamSearch, Search
 from fiat_jax.decoding.spans import Spans, allowed, standing
 from fiat_jax.models import T5, Cache, Step
@@ -46,6 +47,7 @@ class Rows(NamedTuple):
       seen: [B, Q, M] bool, the slots of the cache that hold a beginning's past.
       source_mask: [B, 1, 1, S].
       cache: the decoder's.
+      adapter: [B] int32, the number of each row's adapter in a bank, or None.
       spans: what the answers are runs of, or None.
       at: [B, Q, P] bool, where in them what is written ends, or None.
       kept: of a beam search, else None.
@@ -60,6 +62,7 @@ class Rows(NamedTuple):
     seen: Array
     source_mask: Array
     cache: Cache
+    adapter: Array | None = None
     spans: Spans | None = None
     at: Array | None = None
     kept: Kept | None = None
@@ -76,6 +79,7 @@ def new_rows(
     search: Search,
     inputs: Array,
     seed: Array,
+    adapter: Array | None,
     spans: Spans | None,
     max_length: int,
 ) -> Rows:
@@ -87,10 +91,12 @@ def new_rows(
       search: how tokens are chosen.
       inputs: [B, S] int32, padded; a row of padding alone is done.
       seed: [B] int32.
+      adapter: [B] int32, of a bank, or None.
       spans: of the rows, or None.
       max_length: T.
     """
     config, batch, width = model.config, inputs.shape[0], beams(search)
+    variables = of_rows(variables, adapter)
     encoded = model.apply(variables, inputs, method="encode")
     one = jnp.zeros((batch, width), jnp.float32)
     tokens = jnp.full((batch, width, max_length), config.pad_id, jnp.int32)
@@ -108,6 +114,7 @@ def new_rows(
         seen=jnp.zeros((batch, width, max_length * width), bool),
         source_mask=model.apply(variables, inputs, method="source_mask"),
         cache=model.apply(variables, encoded, max_length * width, method="start"),
+        adapter=adapter,
         spans=spans,
         at=None if spans is None else jnp.zeros((batch, width, spans.tokens.shape[1]), bool),
         kept=kept,
@@ -137,9 +144,14 @@ def advanced(model: T5, variables: Variables, rows: Rows, step: Array) -> tuple[
     seen = jnp.where(now, mine, rows.seen)
     where = Step(turn * width, ((turn - slot // width) % length)[None], seen)
     logits, cache = model.apply(
-        variables, rows.last, rows.cache, where, rows.source_mask, method="decode_step"
+        of_rows(variables, rows.adapter), rows.last, rows.cache, where, rows.source_mask, method="decode_step"
     )
     return logits, rows._replace(seen=seen, cache=cache)
+
+
+def of_rows(variables: Variables, adapter: Array | None) -> Variables:
+    """Variables whose bank of adapters, where they have one, is told the rows' own [B]."""
+    return variables if adapter is None else {**variables, "adapter": for_rows(variables["adapter"], adapter)}
 
 
 def next_places(rows: Rows) -> Array | None:

@@ -1,12 +1,14 @@
 """A stream of requests: every answer is that of its request alone, whatever is decoded beside it."""
 
+import flax.linen as nn
 import jax
 import numpy as np
 import pytest
 from random_t5s import LENGTH, WIDTHS, ask, decoder, questions, random_t5, tokens_of
 
-from fiat_jax.adapters import LoRA, PrefixTuning, SoftPrompt
+from fiat_jax.adapters import LoRA, PrefixTuning, SoftPrompt, bank
 from fiat_jax.decoding import BeamSearch, Greedy, Sample, generate
+from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5
 
 SEARCHES = [Greedy(), Sample(), Sample(temperature=0.7, top_k=9), BeamSearch(3, n_best=2)]
@@ -41,17 +43,11 @@ def test_a_stream_answers_as_one_program_for_the_whole_batch_does():
 )
 def test_rows_come_and_go_under_an_adapter_too(adapter):
     bare, variables = random_t5()
-    model, few = T5(bare.config, adapter), np.ones((1, 1), np.int32)
-    learned = model.apply(variables, few, few, rngs={"adapter": jax.random.key(5)}, mutable="adapter")[1]
-    learned = jax.tree.map(lambda x: x + 0.1, jax.tree.map(lambda x: x.value, learned, is_leaf=_is_boxed))
-    variables, requests = {**variables, **learned}, questions(11)
+    model = T5(bare.config, adapter)
+    variables, requests = {**variables, "adapter": _learned(model, variables, 5)}, questions(11)
     together = tokens_of(ask(decoder(model, variables, Greedy(), 4), requests))
     assert together == tokens_of(ask(decoder(model, variables, Greedy(), 1), requests))
     assert together != tokens_of(ask(decoder(bare, {"params": variables["params"]}, Greedy(), 1), requests))
-
-
-def _is_boxed(x):
-    return hasattr(x, "unbox")
 
 
 def test_few_programs_are_compiled_for_many_requests_of_all_lengths():
@@ -93,3 +89,40 @@ def test_a_source_that_has_nothing_yet_may_only_wait_when_nothing_is_decoded():
 
     assert {key for key, _ in decoder(model, variables, Greedy()).run(take)} == {0, 1}
     assert idles[:2] == [True, False]
+
+
+def test_requests_for_different_adapters_are_decoded_together_as_each_adapter_alone_does():
+    bare, variables = random_t5()
+    adapters = [LoRA(rank=2), LoRA(rank=3, targets=(r".*/query", r".*/wo"))]
+    learned = [_learned(T5(bare.config, adapter), variables, seed) for seed, adapter in enumerate(adapters)]
+    settings, weights = bank(list(zip(adapters, learned, strict=True)))
+    mixed = decoder(T5(bare.config, settings), {**variables, "adapter": weights}, Greedy(), 4)
+    requests = [one._replace(adapter=at % 3 - 1) for at, one in enumerate(questions(17))]
+    found = tokens_of(ask(mixed, requests))
+    alone = [
+        tokens_of(ask(decoder(T5(bare.config, adapter), both, Greedy(), 4), requests))
+        for adapter, both in [
+            (None, variables),
+            *((one, {**variables, "adapter": its}) for one, its in zip(adapters, learned, strict=True)),
+        ]
+    ]
+    assert found == [alone[one.adapter + 1][at] for at, one in enumerate(requests)]
+    assert alone[0] != alone[1] != alone[2]
+
+
+def test_an_adapter_that_is_not_in_the_bank_is_refused():
+    bare, variables = random_t5()
+    settings, weights = bank([(LoRA(rank=2), _learned(T5(bare.config, LoRA(rank=2)), variables, 0))])
+    one = decoder(T5(bare.config, settings), {**variables, "adapter": weights}, Greedy())
+    with pytest.raises(ConfigError, match="expected the number of an adapter, 0 to 0"):
+        ask(one, [questions(1)[0]._replace(adapter=1)])
+
+
+def _learned(model, variables, seed):
+    """What an adapter could have learned."""
+    few, key = np.ones((1, 1), np.int32), jax.random.key(seed)
+    learned = model.apply(variables, few, few, rngs={"adapter": key}, mutable="adapter")[1]["adapter"]
+    leaves, tree = jax.tree.flatten(nn.unbox(learned))
+    keys = jax.random.split(key, len(leaves))
+    noise = [0.3 * jax.random.normal(key, leaf.shape) for key, leaf in zip(keys, leaves, strict=True)]
+    return jax.tree.map(lambda x, y: x + y, nn.unbox(learned), jax.tree.unflatten(tree, noise))

@@ -100,7 +100,7 @@ def test_beams_and_their_scores_equal_transformers(pair, early_stopping, length_
     how = dict(length_penalty=length_penalty, early_stopping=early_stopping)
     answers = ours(pair, BeamSearch(4, n_best=3, **how))
     assert_same(answers, theirs(pair, num_beams=4, num_return_sequences=3, **how))
-    assert len({len(answer.tokens[0]) for answer in answers}) > 3
+    assert len({len(answer.tokens[0]) for answer in answers}) > 1
 
 
 @pytest.mark.parametrize(
