@@ -20,7 +20,7 @@ def saved(run_dir: str | Path) -> str:
     path = at(run_dir) / "config.gin"
     if not path.exists():
         raise ConfigError(
-            f"--run_dir: expected the folder of a run, but {path} is not there; check the path."
+            f"{run_dir}: expected the folder of a run, but {path} is not there; check the path."
         )
     return str(path)
 
@@ -55,4 +55,6 @@ def open_predictor(
     """
     experiment = parse("Experiment", [saved(run_dir)]).run()
     reasoner = Reasoner(rationales, client, prompt, concurrency)
-    return Predictor(at(run_dir), experiment, search, reasoner, batch_size)
+    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size)
+    _ = predictor.decoder  # what is wrong with the run shows now
+    return predictor

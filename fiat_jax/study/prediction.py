@@ -29,17 +29,20 @@ class Answered:
     Attributes:
       rows: how many it has.
       before: how many of them were answered by an earlier start.
-      seconds: what the others took.
+      cut: how many of the others have a passage that was shortened.
+      seconds: what they took.
     """
 
     rows: int
     before: int
+    cut: int
     seconds: float
 
     def __str__(self) -> str:
         now = self.rows - self.before
         before = f", {self.before} of them from before" if self.before else ""
-        return f"{self.rows} predictions{before}" + (f"; {now / self.seconds:.1f} rows/s" if now else "")
+        rate = f"; {now / self.seconds:.1f} rows/s" if now else ""
+        return f"{self.rows} predictions{before}{rate}" + (f"; cut: {self.cut}" if self.cut else "")
 
 
 def predict_file(predictor: Predictor, source: Path, target: Path) -> Answered:
@@ -61,10 +64,11 @@ def predict_file(predictor: Predictor, source: Path, target: Path) -> Answered:
     """
     task, rationales = predictor.task, predictor.rationales
     total = check_inputs(source, task, rationales.check if rationales is not None else None)
+    settings = predictor.settings()
     with ExitStack() as stack:
-        output, before = None, 0
+        output, before, cut = None, 0, 0
         if is_first():
-            output = stack.enter_context(AnswerFile(target, predictor.settings()))
+            output = stack.enter_context(AnswerFile(target, settings))
             before = output.count_of(walk_inputs(source, task), source, (*OURS, "rationale"))
         before, started = agreed(before), time.monotonic()
         if before < total:
@@ -76,7 +80,8 @@ def predict_file(predictor: Predictor, source: Path, target: Path) -> Answered:
                 if output is not None and position >= before:
                     output.add(row)
                     bar.update()
-    return Answered(total, before, time.monotonic() - started)
+                    cut += "cut" in row
+    return Answered(total, before, cut, time.monotonic() - started)
 
 
 def _in_order(

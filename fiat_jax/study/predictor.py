@@ -4,6 +4,7 @@ import hashlib
 import json
 from collections.abc import Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from functools import cached_property
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -11,7 +12,7 @@ from typing import Any
 from fiat_jax.checkpoints.inspection import METADATA
 from fiat_jax.data.unlabelled import encode_input
 from fiat_jax.decoding.search import BeamSearch, Greedy, Search
-from fiat_jax.decoding.stream import Answer, Request, Take
+from fiat_jax.decoding.stream import Answer, Decoder, Request, Take
 from fiat_jax.study.answering import decoder, longest_first, seed_of
 from fiat_jax.study.evaluation import best_weights
 from fiat_jax.study.experiment import Experiment, assemble
@@ -34,14 +35,10 @@ class Predictor:
       reasoner: where rationales come from, for the fiat variant.
       batch_size: rows at a time; changes no answer.
 
-    Raises:
-      ConfigError: the run has no checkpoint; or as `assemble`.
-
     Attributes:
       task, variant: of the experiment.
-      search, reasoner: as given.
-      step: the checkpoint's.
-      decoder: what answers requests.
+      search, reasoner, batch_size: as given.
+      rationales: where they come from, opened; None where the variant is not fiat.
     """
 
     def __init__(
@@ -56,11 +53,31 @@ class Predictor:
         self.search, self.reasoner = search, reasoner
         self._tokens = self.task.tokens()
         self.rationales = Rationales(reasoner, self.task) if self.variant == "fiat" else None
-        network = assemble(experiment, seed=0)
-        weights, self.step = best_weights(run_dir, network)
-        self.decoder = decoder(network, weights, self.task, search, batch_size)
-        self._saved = run_dir / "checkpoints" / str(self.step) / METADATA
-        self._base = network.fingerprint
+        self.batch_size = batch_size
+        self._run_dir, self._experiment = run_dir, experiment
+
+    @cached_property
+    def _loaded(self) -> tuple[Decoder, int, str]:
+        """The decoder, the step of its weights, and the fingerprint of the base."""
+        network = assemble(self._experiment, seed=0)
+        weights, step = best_weights(self._run_dir, network)
+        made = decoder(network, weights, self.task, self.search, self.batch_size)
+        return made, step, network.fingerprint
+
+    @property
+    def decoder(self) -> Decoder:
+        """What answers requests; loaded when it is first asked for, so that rows can be checked before.
+
+        Raises:
+          ConfigError: the run has no checkpoint.
+          ConfigError, DataError: as `assemble`.
+        """
+        return self._loaded[0]
+
+    @property
+    def step(self) -> int:
+        """The checkpoint's."""
+        return self._loaded[1]
 
     def __call__(self, rows: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
         """Answers rows.
@@ -160,11 +177,12 @@ class Predictor:
         return answered | ({"cut": True} if cut else {})
 
     def settings(self) -> dict[str, Any]:
-        """All that the answers depend on besides the rows, as JSON: two runs of equal settings are one."""
-        task = self.task
+        """All that the answers depend on besides the rows, as JSON."""
+        task, (_, step, base) = self.task, self._loaded
+        saved = self._run_dir / "checkpoints" / str(step) / METADATA
         return {
-            "checkpoint": hashlib.sha256(self._saved.read_bytes()).hexdigest(),
-            "base": self._base,
+            "checkpoint": hashlib.sha256(saved.read_bytes()).hexdigest(),
+            "base": base,
             "variant": self.variant,
             "template": repr(task.template),
             "vocabulary": task.vocabulary,

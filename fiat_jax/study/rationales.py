@@ -61,7 +61,7 @@ class Rationales:
       task: whose rows; where the reasoner names no place, the task's own rationales are read.
 
     Attributes:
-      stop: set to break off pauses between attempts; calls in flight end, and are kept.
+      stop: set to ask no more; calls in flight end, and are kept.
     """
 
     def __init__(self, reasoner: Reasoner, task: Task) -> None:
@@ -160,6 +160,7 @@ class Rationales:
     def _complete(self, request: Request) -> Completion:
         assert self._reasoner.client is not None
         try:
+            self._pause(0)
             completion = self._reasoner.client.complete(request, self._pause)
         except CallError as error:
             raise CallError(f"example {request.id!r} has no rationale: {error}.") from None
@@ -169,7 +170,7 @@ class Rationales:
 
     def _pause(self, seconds: float) -> None:
         if self.stop.wait(seconds):
-            raise CallError("stopped while it was tried again")
+            raise CallError("stopped before it was answered")
 
 
 def _own(row: Mapping[str, Any]) -> str:

@@ -64,16 +64,18 @@ class Windows:
         self._making: deque[Future[list[tuple[int, Asked]]]] = deque()
         self._callers = ThreadPoolExecutor(predictor.reasoner.concurrency)
         self._makers = ThreadPoolExecutor(_AHEAD) if jax.process_count() == 1 else None
-        self._stopped = threading.Event()
+        self._ended, self._stopped = False, threading.Event()
 
     def take(self, most: int, idle: bool) -> Sequence[tuple[int, Request]] | None:
         """Gives up to so many requests; see `decoding.stream.Take`."""
         given: list[tuple[int, Request]] = []
+        if self._stopped.is_set():
+            self._ready.clear()
         while len(given) < most and (self._ready or self._refill(idle and not given)):
             position, asked = self._ready.popleft()
             self.asked[position] = asked
             given.append((position, asked.request))
-        return given if given or self._making else None
+        return None if self._ended and not (given or self._making) else given
 
     def stop(self, why: BaseException) -> None:
         """Takes no more rows, but for those that the decoder has."""
@@ -89,8 +91,9 @@ class Windows:
                 pool.shutdown(cancel_futures=True)
 
     def _refill(self, wait_for_it: bool) -> bool:
-        """Whether the next window is ready now; if there is none, or it has failed, no more will come."""
+        """Whether the next window is ready now; once it has failed, no more will come."""
         if self._stopped.is_set():
+            self._ended = True
             self._making.clear()
             return False
         self._make_ahead()
@@ -113,6 +116,7 @@ class Windows:
         while len(self._making) < ahead and self._next - self.written <= (1 + _AHEAD) * self.size:
             rows = list(islice(self._rows, self.size))
             if not rows:
+                self._ended = True
                 return
             self._making.append(self._made(self._next, rows))
             self._next += len(rows)
@@ -137,7 +141,7 @@ class Windows:
 
 def size_of(predictor: Predictor) -> int:
     """Rows of a window."""
-    return _BATCHES * predictor.decoder.batch_size
+    return _BATCHES * predictor.batch_size
 
 
 def _fingerprint(asked: Sequence[Asked]) -> str:
