@@ -104,13 +104,14 @@ class Rationales:
         request = self._request(row)
         key = digest(self._reasoner.client.payload(request))
         with self._lock:
-            pending = self._asked.get(key)
-            mine = pending is None
-            if pending is None:
-                pending = self._asked[key] = Future()
-        if mine:
-            self._answer(pending, request, key)
-        return pending.result()
+            other = self._asked.get(key)
+            if other is None:
+                mine = self._asked[key] = Future()
+        if other is not None:
+            other.result()
+            return self._found_or_asked(request, key)
+        self._answer(mine, request, key)
+        return mine.result()
 
     def close(self) -> None:
         """Closes the store."""

@@ -10,13 +10,12 @@ from pathlib import Path
 
 import pytest
 from fake_openai import BROKEN, FakeOpenAI
-from study.conftest import write_jsonl, write_world
+from study.conftest import SHORT, write_jsonl
 
 import fiat_jax
 from fiat_jax.cli import main
 from fiat_jax.study import windows
 
-SHORT = ("--gin.Tuning.steps=4", "--gin.Tuning.eval_every=0", "--gin.Tuning.save_every=0")
 CODE = "import sys; from fiat_jax.cli import main; sys.exit(main())"
 COUNT = 150
 ROWS = [
@@ -26,26 +25,23 @@ ROWS = [
 
 
 @pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("world")
-    write_world(folder)
-    write_jsonl(folder / "new.jsonl", ROWS)
+def answered(trained):
+    """The world with new.jsonl, rationales of its rows, and whole.jsonl, its answers."""
+    write_jsonl(trained / "new.jsonl", ROWS)
     why = [{"id": row["id"], "rationale": f"it is {row['extra']}"} for row in ROWS]
-    write_jsonl(folder / "why.jsonl", why)
+    write_jsonl(trained / "why.jsonl", why)
     with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert main(["train", "--gin_file", "world.gin", "--run_dir", "run", *SHORT]) == 0
+        patch.chdir(trained)
         assert main(words("whole.jsonl")) == 0
-    return folder
+    return trained
 
 
 @pytest.fixture
-def folder(trained, monkeypatch):
-    """The working directory: a run, new.jsonl, its rationales, and whole.jsonl, its answers."""
-    monkeypatch.chdir(trained)
-    for path in trained.glob("out.jsonl*"):
+def folder(answered, monkeypatch):
+    monkeypatch.chdir(answered)
+    for path in answered.glob("out.jsonl*"):
         path.unlink()
-    return trained
+    return answered
 
 
 def words(output="out.jsonl", *more, input="new.jsonl", rationales="why.jsonl"):
@@ -108,13 +104,16 @@ def test_a_run_killed_anywhere_and_continued_leaves_the_same_bytes(folder, capsy
         assert ("rows/s" in said) == (before < COUNT)
 
 
-@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize(
+    "number",
+    [signal.SIGKILL, *(pytest.param(n, marks=pytest.mark.slow) for n in (signal.SIGTERM, signal.SIGINT))],
+)
 def test_a_run_stopped_for_real_goes_on_and_asks_nothing_twice(folder, number, capsys):
     store, output = f"{number.name}.sqlite", f"{number.name}.jsonl"
     with FakeOpenAI() as server:
         server.hold_after(100)
         process = start(asking(server, output, store))
-        wait_until(lambda: written(output) and server.held == 8, process)
+        wait_until(lambda: server.held == 8 and written(output), process)
         process.send_signal(number)
         if number != signal.SIGKILL:
             time.sleep(0.5)

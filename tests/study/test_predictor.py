@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from fake_openai import BROKEN, FakeOpenAI
-from study.conftest import example, write_world
+from study.conftest import example
 
 import fiat_jax
 from fiat_jax.cli import main
@@ -17,30 +17,26 @@ from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning import CallError, OpenAI, Prompt, open_rationales
 from fiat_jax.study.answering import seed_of
 
-SHORT = ("--gin.Tuning.steps=4", "--gin.Tuning.eval_every=0", "--gin.Tuning.save_every=0")
 PROMPT = Prompt("{question}", "Think.")
-
-
-@pytest.fixture(scope="module")
-def trained(tmp_path_factory):
-    folder = tmp_path_factory.mktemp("world")
-    write_world(folder)
-    with pytest.MonkeyPatch.context() as patch:
-        patch.chdir(folder)
-        assert main(["train", "--gin_file", "world.gin", "--run_dir", "run", *SHORT]) == 0
-        with fiat_jax.open_predictor("run", batch_size=3) as predictor:
-            yield folder, predictor
 
 
 @pytest.fixture
 def folder(trained, monkeypatch):
-    monkeypatch.chdir(trained[0])
-    return trained[0]
+    monkeypatch.chdir(trained)
+    return trained
+
+
+@pytest.fixture(scope="module")
+def opened(trained):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(trained)
+        with fiat_jax.open_predictor("run", batch_size=3) as predictor:
+            yield predictor
 
 
 @pytest.fixture
-def predictor(trained, folder):
-    return trained[1]
+def predictor(opened, folder):
+    return opened
 
 
 def unlabelled(n, **fields):
@@ -108,7 +104,7 @@ def test_seeds_follow_from_the_id_and_the_searchs_seed_and_not_from_the_place(pr
     assert predictor.request(row, "", seed=5, adapter=2)[0]._replace(inputs=None) == (None, 5, None, 2)
     seeds = {seed_of(id, Sample(seed=seed)) for id in ("a", "b") for seed in (0, 1)}
     assert len(seeds) == 4 and all(0 <= seed < 2**31 for seed in seeds)
-    assert seed_of("a", Sample(seed=7, top_k=2)) == seed_of("a", Sample(seed=7)) == 1337016486
+    assert seed_of("a", Sample(seed=7, top_k=2)) == seed_of("a", Sample(seed=7)) == 1071117518
 
 
 def test_of_several_answers_all_are_given_the_best_first(folder):
