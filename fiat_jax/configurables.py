@@ -30,6 +30,9 @@ SETTINGS = {
     "OpenAI": "fiat_jax.reasoning.clients:OpenAI",
     "Replay": "fiat_jax.reasoning.clients:Replay",
     "Beam": "fiat_jax.reasoning.beam:Beam",
+    "Greedy": "fiat_jax.decoding.search:Greedy",
+    "Sample": "fiat_jax.decoding.search:Sample",
+    "BeamSearch": "fiat_jax.decoding.search:BeamSearch",
     "Experiment": "fiat_jax.study.experiment:Experiment",
     "Tuning": "fiat_jax.study.tuning:Tuning",
 }

@@ -8,6 +8,7 @@ import pytest
 from safetensors.numpy import save_file
 
 from fiat_jax.checkpoints.names import rows
+from fiat_jax.cli import main
 from fiat_jax.models import T5Config
 
 CONFIG = {
@@ -46,6 +47,7 @@ Tuning.steps = 12
 Tuning.eval_every = 5
 Tuning.save_every = 3
 """
+SHORT = ("--gin.Tuning.steps=4", "--gin.Tuning.eval_every=0", "--gin.Tuning.save_every=0")
 
 
 def write_jsonl(path: Path, values: list[dict]) -> None:
@@ -69,6 +71,17 @@ def world(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
     write_world(tmp_path)
     return tmp_path
+
+
+@pytest.fixture(scope="session")
+def trained(tmp_path_factory):
+    """A world with a run of a few steps in it, `run`, for tests that only answer with it."""
+    folder = tmp_path_factory.mktemp("trained")
+    write_world(folder)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["train", "--gin_file", "world.gin", "--run_dir", "run", *SHORT]) == 0
+    return folder
 
 
 def write_world(folder: Path) -> None:
