@@ -27,8 +27,8 @@ CLIENT_GONE = 499
 _log = logging.getLogger(__name__)
 
 
-class Predicting(Protocol):
-    """What answers rows; see `study.predictor.Predictor`."""
+class Reader(Protocol):
+    """What makes requests of rows, and rows of answers; see `study.predictor.Predictor`."""
 
     def check(self, row: Row, where: str) -> Row: ...
 
@@ -40,7 +40,12 @@ class Predicting(Protocol):
 
     def answer(self, row: Row, rationale: str, written: Answer, cut: bool) -> dict[str, Any]: ...
 
-    def run(self, take: Take) -> Iterator[tuple[Any, Answer]]: ...
+
+class Adapter(NamedTuple):
+    """What the rows of an adapter are read with, and its number, as in `Request`."""
+
+    reader: Reader
+    number: int
 
 
 class Refusal(Exception):
@@ -58,10 +63,10 @@ class Refusal(Exception):
 
 
 class Loaded(NamedTuple):
-    """What answers, and the numbers of its adapters by name, the default first."""
+    """What answers: what decodes, and what reads and writes the rows of each adapter, the default first."""
 
-    predictor: Predicting
-    adapters: Mapping[str, int]
+    decode: Callable[[Take], Iterator[tuple[Any, Answer]]]
+    adapters: Mapping[str, Adapter]
 
 
 class Prepared(NamedTuple):
@@ -97,14 +102,14 @@ class Service:
         """The life of the decoding thread, from loading to `queue.close` or a failure.
 
         Args:
-          load: makes the predictor and has it compiled.
+          load: makes what answers, and has it compiled.
           ended: called last.
         """
         started = time.monotonic()
         try:
             self._loaded = load()
             _log.info("ready after %.1f s", time.monotonic() - started)
-            self.queue.run(self._loaded.predictor.run)
+            self.queue.run(self._loaded.decode)
         except BaseException as error:
             self.failure = error
         finally:
@@ -146,11 +151,9 @@ class Service:
           Refusal: there is no answer.
         """
         self._check_size(rows)
-        predictor, adapters = self._ready()
-        number = _number(adapters, adapter)
-        checked = [_refusing(predictor.check, row, f"inputs[{i}]") for i, row in enumerate(rows)]
+        chosen = _chosen(self._ready().adapters, adapter)
         with self._admitted(len(rows)):
-            answers = await self._in_time(self._answer(predictor, checked, number, seed), hung_up())
+            answers = await self._in_time(self._answer(chosen, rows, seed), hung_up())
         self.metrics.answered(len(answers), sum(one["tokens"] for one in answers))
         return answers
 
@@ -229,14 +232,18 @@ class Service:
             return Refusal(500, f"no answer: {self.health()}; the server's log says more.")
         return Refusal(503, "the server stopped before this was answered; try again.", retry_after=1)
 
-    async def _answer(
-        self, predictor: Predicting, rows: Sequence[Row], adapter: int, seed: int | None
-    ) -> list[dict[str, Any]]:
-        def prepare(row: Row) -> Prepared:
-            rationale = predictor.rationale(row)
-            return Prepared(rationale, *predictor.request(row, rationale, seed, adapter))
+    async def _answer(self, adapter: Adapter, rows: Sequence[Row], seed: int | None) -> list[dict[str, Any]]:
+        reader, number = adapter
 
-        prepared = await _all([self.workers.submit(_refusing, prepare, row) for row in rows])
+        def check() -> list[Row]:
+            return [reader.check(row, f"inputs[{i}]") for i, row in enumerate(rows)]
+
+        def prepare(row: Row) -> Prepared:
+            rationale = reader.rationale(row)
+            return Prepared(rationale, *reader.request(row, rationale, seed, number))
+
+        checked = await asyncio.to_thread(_refusing, check)
+        prepared = await _all([self.workers.submit(_refusing, prepare, row) for row in checked])
         try:
             answers = await _all([self.queue.put(one.request) for one in prepared])
         except Refusal:
@@ -244,8 +251,8 @@ class Service:
         except Exception as error:
             raise Refusal(500, f"no answer: decoding has failed ({type(error).__name__}).") from error
         return [
-            predictor.answer(row, one.rationale, answer, one.cut)
-            for row, one, answer in zip(rows, prepared, answers, strict=True)
+            reader.answer(row, one.rationale, answer, one.cut)
+            for row, one, answer in zip(checked, prepared, answers, strict=True)
         ]
 
 
@@ -258,7 +265,7 @@ async def _all(futures: Sequence[Future[Any]]) -> list[Any]:
             future.cancel()
 
 
-def _number(adapters: Mapping[str, int], name: str | None) -> int:
+def _chosen(adapters: Mapping[str, Adapter], name: str | None) -> Adapter:
     if name is None:
         return next(iter(adapters.values()))
     if name not in adapters:

@@ -17,7 +17,7 @@ from fiat_jax.reasoning import CallError
 from fiat_jax.serving.limits import Limits
 from fiat_jax.serving.schemas import About
 from fiat_jax.serving.server import Server
-from fiat_jax.serving.service import Loaded
+from fiat_jax.serving.service import Adapter, Loaded
 
 BATCH = 4
 ADAPTERS = {"first": 0, "second": 1}
@@ -111,7 +111,8 @@ class Serving:
 def serving(limits: Limits | None = None, load=None):
     """A server of a fake predictor, ready unless another way to load it is given."""
     predictor = FakePredictor()
-    server = Server(load or (lambda: Loaded(predictor, ADAPTERS)), ABOUT, limits or Limits(), "127.0.0.1", 0)
+    loaded = Loaded(predictor.run, {name: Adapter(predictor, n) for name, n in ADAPTERS.items()})
+    server = Server(load or (lambda: loaded), ABOUT, limits or Limits(), "127.0.0.1", 0)
     running = Serving(server, predictor)
     running.thread.start()
     try:
