@@ -12,7 +12,7 @@ from pathlib import Path
 
 from safetensors.numpy import save_file
 
-from fiat_jax.adapters import Adapter, SoftPrompt
+from fiat_jax.adapters import Learnable, SoftPrompt
 from fiat_jax.checkpoints.peft_config import settings
 from fiat_jax.checkpoints.peft_fields import Fields
 from fiat_jax.checkpoints.peft_reading import prompt_rows, read_settings
@@ -36,7 +36,7 @@ _log = logging.getLogger(__name__)
 
 
 def write_adapter(
-    folder: Path, adapter: Adapter, weights: Params, config: T5Config, base: str, fingerprint: str
+    folder: Path, adapter: Learnable, weights: Params, config: T5Config, base: str, fingerprint: str
 ) -> None:
     """Writes an adapter as a PEFT folder, its weights in float32.
 
@@ -55,7 +55,7 @@ def write_adapter(
         write_whole(place / CONFIG, json.dumps(raw, indent=2) + "\n")
 
 
-def read_adapter(folder: Path, config: T5Config, fingerprint: str | None) -> tuple[Adapter, Params]:
+def read_adapter(folder: Path, config: T5Config, fingerprint: str | None) -> tuple[Learnable, Params]:
     """Reads a folder that PEFT or `write_adapter` has written.
 
     Args:
@@ -81,7 +81,7 @@ def read_adapter(folder: Path, config: T5Config, fingerprint: str | None) -> tup
     return adapter, to_ours(tensors, layout)
 
 
-def read_weights(folder: Path, adapter: Adapter, config: T5Config, fingerprint: str) -> Params:
+def read_weights(folder: Path, adapter: Learnable, config: T5Config, fingerprint: str) -> Params:
     """The weights of a folder whose adapter is the given one. Other arguments and errors as `read_adapter`.
 
     Raises:

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from fiat_jax.adapters import IA3, Adapter, DoRA, LoRA, PrefixTuning, SoftPrompt
+from fiat_jax.adapters import IA3, DoRA, Learnable, LoRA, PrefixTuning, SoftPrompt
 from fiat_jax.adapters.targets import matches
 from fiat_jax.checkpoints.peft_tensors import Place, attentions, places
 from fiat_jax.models.config import T5Config
@@ -12,7 +12,7 @@ OURS = "fiat_jax"
 """The field that marks a layout of our own, and holds the adapter's kind."""
 
 
-def settings(adapter: Adapter, config: T5Config) -> dict[str, Any]:
+def settings(adapter: Learnable, config: T5Config) -> dict[str, Any]:
     """The fields of adapter_config.json that say what an adapter is."""
     if isinstance(adapter, PrefixTuning):
         paths = [path for path in attentions(config) if adapter.adapts(path)]

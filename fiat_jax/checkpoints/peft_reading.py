@@ -9,7 +9,7 @@ import reprlib
 from collections.abc import Callable, Iterable, Mapping
 from typing import Any, Literal
 
-from fiat_jax.adapters import IA3, Adapter, DoRA, LoRA, PrefixTuning, SoftPrompt
+from fiat_jax.adapters import IA3, DoRA, Learnable, LoRA, PrefixTuning, SoftPrompt
 from fiat_jax.checkpoints.peft_config import OURS
 from fiat_jax.checkpoints.peft_fields import Fields, is_count, is_number
 from fiat_jax.checkpoints.peft_tensors import IA3_L, LORA_A, PROMPT, Place, attentions, places
@@ -28,7 +28,7 @@ _PROMPT_STARTS: dict[str, Literal["random", "vocabulary"]] = {
 _log = logging.getLogger(__name__)
 
 
-def read_settings(fields: Fields, tensors: Mapping[str, Tensor], config: T5Config) -> Adapter:
+def read_settings(fields: Fields, tensors: Mapping[str, Tensor], config: T5Config) -> Learnable:
     """The adapter that an adapter_config.json and the names of its tensors describe.
 
     Raises:
@@ -120,7 +120,7 @@ def _read_prefix(fields: Fields, config: T5Config) -> PrefixTuning:
     return PrefixTuning(length=fields.whole("length", None), targets=tuple(targets))
 
 
-_READERS: dict[Any, Callable[[Fields, Mapping[str, Tensor], T5Config], Adapter]] = {
+_READERS: dict[Any, Callable[[Fields, Mapping[str, Tensor], T5Config], Learnable]] = {
     "LORA": _read_lora,
     "IA3": _read_ia3,
     "PROMPT_TUNING": _read_soft_prompt,

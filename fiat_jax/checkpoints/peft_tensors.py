@@ -19,7 +19,7 @@ import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import flatten_dict, unflatten_dict
 
-from fiat_jax.adapters import IA3, Adapter, PrefixTuning, ProjectionAdapter, SoftPrompt
+from fiat_jax.adapters import IA3, Learnable, PrefixTuning, ProjectionAdapter, SoftPrompt
 from fiat_jax.adapters.targets import matches
 from fiat_jax.checkpoints.names import rows
 from fiat_jax.checkpoints.tensors import Tensor
@@ -86,12 +86,12 @@ def attentions(config: T5Config) -> dict[str, int]:
     return {place.path.removesuffix("/query"): len(place.modules) for place in queries}
 
 
-def slots(adapter: Adapter, config: T5Config) -> dict[str, Slot]:
+def slots(adapter: Learnable, config: T5Config) -> dict[str, Slot]:
     """All tensors of an adapter's file, by their names."""
     return dict(_slots(adapter, config))
 
 
-def _slots(adapter: Adapter, config: T5Config) -> Iterator[tuple[str, Slot]]:
+def _slots(adapter: Learnable, config: T5Config) -> Iterator[tuple[str, Slot]]:
     if isinstance(adapter, SoftPrompt):
         shape = (adapter.length, config.d_model)
         yield PROMPT, Slot(f"{adapter.name}/prompt", None, shape, shape)

@@ -2,7 +2,7 @@
 
 from dataclasses import fields
 
-from fiat_jax.adapters import Adapter
+from fiat_jax.adapters import Learnable
 from fiat_jax.cli.runfolder import CONFIG
 from fiat_jax.config import parse
 from fiat_jax.paths import at
@@ -25,7 +25,7 @@ def import_adapter(run_dir: str, experiment: Experiment, adapter: str) -> None:
     print(f"{run_dir}: {type(found).__name__}; `fiat eval --run_dir {run_dir}` scores it.")
 
 
-def _bindings(adapter: Adapter) -> list[str]:
+def _bindings(adapter: Learnable) -> list[str]:
     """An adapter's settings as gin."""
     kind = type(adapter).__name__
     values = [f"{kind}.{field.name}={getattr(adapter, field.name)!r}" for field in fields(adapter)]

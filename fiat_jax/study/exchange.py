@@ -4,15 +4,18 @@ from dataclasses import replace
 from pathlib import Path
 
 import flax.linen as nn
+import jax
 
+from fiat_jax.adapters import Learnable
 from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_adapter, write_adapter
 from fiat_jax.checkpoints.derived import check_new, write_like
 from fiat_jax.errors import ConfigError
-from fiat_jax.models import T5
+from fiat_jax.models import T5, T5Config
 from fiat_jax.parallel import shardings
 from fiat_jax.study.evaluation import open_checkpoints
 from fiat_jax.study.experiment import Experiment, abstract_variables
 from fiat_jax.study.tuning import check_base
+from fiat_jax.typing import Params
 
 
 def import_run(run_dir: Path, experiment: Experiment, folder: Path) -> Experiment:
@@ -63,23 +66,51 @@ def export_run(run_dir: Path, experiment: Experiment, output: Path, step: int | 
     base, adapter = experiment.base, experiment.adapter
     pretrained = base.open()
     config, fingerprint = pretrained.config, pretrained.fingerprint()
+    learned, step = read_learned(run_dir, adapter, config, fingerprint, experiment.mesh.build(), step)
+    if adapter is None:
+        write_like(output, base.path, config, learned)
+    else:
+        write_adapter(output, adapter, learned, config, base.path, fingerprint)
+    return step
+
+
+def read_learned(
+    run_dir: Path,
+    adapter: Learnable | None,
+    config: T5Config,
+    fingerprint: str,
+    mesh: jax.sharding.Mesh,
+    step: int | None = None,
+) -> tuple[Params, int]:
+    """Reads what a run has learned, without its base.
+
+    Args:
+      run_dir: the run folder.
+      adapter: of the run; None where it has learned the base itself.
+      config: of the base.
+      fingerprint: of the base.
+      mesh: where the arrays are to lie.
+      step: the checkpoint; None for the best.
+
+    Returns:
+      The collection 'adapter', or 'params' without one, and the checkpoint's step.
+
+    Raises:
+      ConfigError: there is no such checkpoint.
+      DataError: the checkpoint is for another base.
+    """
     name = "params" if adapter is None else "adapter"
     shapes = abstract_variables(T5(config, adapter))
-    places = shardings(shapes, experiment.mesh.build())[name]
+    places = shardings(shapes, mesh)[name]
     store = open_checkpoints(run_dir)
     try:
         step = _chosen(store, step)
         if adapter is not None:
             check_base(store, step, fingerprint)
         wanted = {name: abstract_like(nn.unbox(shapes[name]), places)}
-        learned = store.restore(step, {"learned": wanted})["learned"][name]
+        return store.restore(step, {"learned": wanted})["learned"][name], step
     finally:
         store.close()
-    if adapter is None:
-        write_like(output, base.path, config, learned)
-    else:
-        write_adapter(output, adapter, learned, config, base.path, fingerprint)
-    return step
 
 
 def _chosen(store: CheckpointStore, step: int | None) -> int:

@@ -10,10 +10,8 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
 from fiat_jax.adapters import (
-    IA3,
-    DoRA,
+    Learnable,
     LoRA,
-    PrefixTuning,
     ProjectionAdapter,
     SoftPrompt,
     by_place,
@@ -48,7 +46,7 @@ class Experiment:
     task: Task
     base: Base
     variant: Variant = "fiat"
-    adapter: LoRA | DoRA | IA3 | PrefixTuning | SoftPrompt | None = field(default_factory=LoRA)
+    adapter: Learnable | None = field(default_factory=LoRA)
     mesh: Mesh = field(default_factory=Mesh)
 
     def __post_init__(self) -> None:
@@ -126,7 +124,7 @@ def assemble(experiment: Experiment, seed: int) -> Network:
     mesh, adapter = experiment.mesh.build(), experiment.adapter
     pretrained = experiment.base.open()
     config = pretrained.config
-    _check_vocabulary(experiment, config)
+    check_vocabulary(experiment, config)
     model = T5(config, adapter)
     key = jax.random.key(seed)
     placement = shardings(abstract_variables(model), mesh)
@@ -161,7 +159,12 @@ def _labelled(learned: Variables, base: Variables, model: T5, task: Task) -> Var
     return {"adapter": {adapter.name: {"prompt": started}}}
 
 
-def _check_vocabulary(experiment: Experiment, config: T5Config) -> None:
+def check_vocabulary(experiment: Experiment, config: T5Config) -> None:
+    """Makes sure that the task's vocabulary can be the model's.
+
+    Raises:
+      ConfigError: it has too many ids, or its special ones are others.
+    """
     tokens = experiment.task.tokens()
     whose = f"{experiment.task.vocabulary}: expected the vocabulary of {experiment.base.path}, with"
     if tokens.size > config.vocab_size:

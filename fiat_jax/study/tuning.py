@@ -8,6 +8,7 @@ from typing import Any
 
 import jax
 
+from fiat_jax.adapters import Learnable
 from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_weights, write_adapter
 from fiat_jax.data.batches import TrainBatches
 from fiat_jax.data.pipeline import Examples, load_examples
@@ -114,7 +115,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
 
     try:
         if tuning.start is not None and store.latest() is None:
-            network = _started(network, at(tuning.start))
+            network = _started(network, experiment.adapter, at(tuning.start))
         with jax.set_mesh(network.mesh):
             _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None)
         best = store.best()
@@ -238,13 +239,13 @@ def _restored(store: CheckpointStore, step: int, state: TrainState, places: Trai
     return state.replace(learned=parts["learned"], **parts["progress"])
 
 
-def _started(network: Network, folder: Path) -> Network:
-    if network.model.adapter is None:
+def _started(network: Network, adapter: Learnable | None, folder: Path) -> Network:
+    if adapter is None:
         raise ConfigError(
             f"Tuning.start: expected an adapter to start from {folder}, found full fine-tuning; "
             "merge the adapter with `fiat merge`, and give the merged model as Base.path."
         )
-    weights = read_weights(folder, network.model.adapter, network.model.config, network.fingerprint)
+    weights = read_weights(folder, adapter, network.model.config, network.fingerprint)
     return replace(network, learned=place_adapter(network, weights))
 
 
