@@ -14,18 +14,23 @@ if TYPE_CHECKING:
     from fiat_jax.adapters.prefix import PrefixTuning as PrefixTuning
     from fiat_jax.adapters.soft_prompt import SoftPrompt as SoftPrompt
     from fiat_jax.checkpoints.base import Base as Base
+    from fiat_jax.config.runs import open_predictor as open_predictor
     from fiat_jax.data.registry import register_task as register_task
     from fiat_jax.data.sources import Jsonl as Jsonl
     from fiat_jax.data.sources import Parquet as Parquet
     from fiat_jax.data.sources import Tfds as Tfds
     from fiat_jax.data.tasks import Task as Task
     from fiat_jax.data.templates import Template as Template
+    from fiat_jax.decoding.search import BeamSearch as BeamSearch
+    from fiat_jax.decoding.search import Greedy as Greedy
+    from fiat_jax.decoding.search import Sample as Sample
     from fiat_jax.models.config import T5Config as T5Config
     from fiat_jax.models.transformer import T5 as T5
     from fiat_jax.reasoning.clients import OpenAI as OpenAI
     from fiat_jax.reasoning.clients import Replay as Replay
     from fiat_jax.reasoning.prompts import Prompt as Prompt
     from fiat_jax.study.experiment import Experiment as Experiment
+    from fiat_jax.study.predictor import Predictor as Predictor
     from fiat_jax.training.optimizers import Adafactor as Adafactor
     from fiat_jax.training.optimizers import AdamW as AdamW
 
@@ -38,22 +43,27 @@ _PLACES = {
     "Adafactor": "training.optimizers",
     "AdamW": "training.optimizers",
     "Base": "checkpoints.base",
+    "BeamSearch": "decoding.search",
     "DoRA": "adapters.dora",
     "Experiment": "study.experiment",
+    "Greedy": "decoding.search",
     "IA3": "adapters.ia3",
     "Jsonl": "data.sources",
     "LoRA": "adapters.lora",
     "OpenAI": "reasoning.clients",
     "Parquet": "data.sources",
+    "Predictor": "study.predictor",
     "PrefixTuning": "adapters.prefix",
     "Prompt": "reasoning.prompts",
     "Replay": "reasoning.clients",
+    "Sample": "decoding.search",
     "SoftPrompt": "adapters.soft_prompt",
     "T5": "models.transformer",
     "T5Config": "models.config",
     "Task": "data.tasks",
     "Template": "data.templates",
     "Tfds": "data.sources",
+    "open_predictor": "config.runs",
     "register_task": "data.registry",
 }
 

@@ -82,11 +82,17 @@ def append(path: Path, text: str) -> None:
     path.write_text(before + text, encoding="utf-8")
 
 
+def copy_file(source: Path, target: Path) -> None:
+    """Copies a file, a part at a time."""
+    with source.open("rb") as read, target.open("wb") as written:
+        shutil.copyfileobj(read, written, _CHUNK)
+
+
 def copy_files(source: Path, target: Path) -> None:
     """Copies the files of a folder into another one."""
     target.mkdir(parents=True, exist_ok=True)
     for path in source.iterdir():
-        _copy(path, target / path.name)
+        copy_file(path, target / path.name)
 
 
 @contextmanager
@@ -153,11 +159,6 @@ def _refresh(copy: Path, path: Path) -> None:
         return
     copy.parent.mkdir(parents=True, exist_ok=True)
     draft = copy.with_name(f"{copy.name}.{os.getpid()}.part")
-    _copy(path, draft)
+    copy_file(path, draft)
     os.utime(draft, (changed, changed))
     draft.replace(copy)
-
-
-def _copy(source: Path, target: Path) -> None:
-    with source.open("rb") as read, target.open("wb") as written:
-        shutil.copyfileobj(read, written, _CHUNK)

@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from fiat_jax.configurables import COMMANDS, verbs
 from fiat_jax.errors import ConfigError, FiatError, did_you_mean
-from fiat_jax.paths import at, cache
+from fiat_jax.paths import cache
 
 INTERRUPTED = 130
 """Exit code after Ctrl-C, as shells have it."""
@@ -121,7 +121,9 @@ def _configure_and_run(command: str, flags: argparse.Namespace, bindings: list[s
     if role and flags.run_dir:
         bindings = [*bindings, f"{command}.run_dir={flags.run_dir!r}"]
         if role == "reads":
-            files = [_saved(flags.run_dir), *files]
+            from fiat_jax.config.runs import saved
+
+            files = [saved(flags.run_dir), *files]
     search_paths = [path for paths in flags.gin_search_paths for path in paths.split(",")]
     configuration = parse(command, files, bindings, search_paths)
     if flags.dry_run:
@@ -142,16 +144,6 @@ def _job(command: str, flags: argparse.Namespace) -> AbstractContextManager[None
     from fiat_jax.parallel.hosts import joined
 
     return joined(f"fiat {command}", flags.join_timeout, flags.heartbeat_timeout, command == "train")
-
-
-def _saved(run_dir: str) -> str:
-    """The configuration that a run folder holds, to be read before the files of the command line."""
-    path = at(run_dir) / "config.gin"
-    if not path.exists():
-        raise ConfigError(
-            f"--run_dir: expected the folder of a run, but {path} is not there; check the path."
-        )
-    return str(path)
 
 
 def _import_modules(modules: Sequence[str]) -> None:

@@ -1,11 +1,18 @@
 """`fiat eval`: scores a run on a split."""
 
+from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.paths import at
 from fiat_jax.study.evaluation import evaluate_run
 from fiat_jax.study.experiment import Experiment
 
 
-def evaluate(run_dir: str, experiment: Experiment, split: str = "test", batch_size: int = 32) -> None:
+def evaluate(
+    run_dir: str,
+    experiment: Experiment,
+    split: str = "test",
+    batch_size: int = 32,
+    search: Greedy | Sample | BeamSearch = Greedy(),
+) -> None:
     """Answers a split with the best checkpoint of a run, and scores the answers.
 
     Args:
@@ -13,6 +20,7 @@ def evaluate(run_dir: str, experiment: Experiment, split: str = "test", batch_si
       experiment: what was tuned on what; read from the run folder.
       split: which examples.
       batch_size: examples at a time; changes no answer.
+      search: how an answer's tokens are chosen.
     """
-    scored = evaluate_run(at(run_dir), experiment, split, batch_size)
+    scored = evaluate_run(at(run_dir), experiment, split, batch_size, search)
     print(scored.table())

@@ -1,9 +1,12 @@
 """`fiat predict`: answers new inputs with a run."""
 
+from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.paths import at
 from fiat_jax.reasoning import OpenAI, Prompt, Replay
 from fiat_jax.study.experiment import Experiment
-from fiat_jax.study.prediction import Reasoner, predict_file
+from fiat_jax.study.prediction import predict_file
+from fiat_jax.study.predictor import Predictor
+from fiat_jax.study.rationales import Reasoner
 
 
 def predict(
@@ -15,6 +18,8 @@ def predict(
     client: OpenAI | Replay | None = None,
     prompt: Prompt | None = None,
     batch_size: int = 32,
+    search: Greedy | Sample | BeamSearch = Greedy(),
+    concurrency: int = 8,
 ) -> None:
     """Answers the rows of a JSON-lines file, in order, with the best checkpoint of a run.
 
@@ -22,12 +27,16 @@ def predict(
       run_dir: the run folder.
       experiment: what was tuned on what; read from the run folder.
       input: the rows, with the fields of the template's input.
-      output: where to write them again, each with its prediction and rationale.
+      output: where to write them again, each with its prediction, score and rationale; rows that it has
+        already, from a run that was stopped, are not answered again.
       rationales: the rationale store or JSONL of these rows; by default the task's.
       client: the large model, asked for rationales that the store lacks.
       prompt: what to ask it.
       batch_size: examples at a time; changes no answer.
+      search: how an answer's tokens are chosen.
+      concurrency: calls of the large model at a time.
     """
-    reasoner = Reasoner(rationales, client, prompt)
-    count = predict_file(at(run_dir), experiment, at(input), at(output), reasoner, batch_size)
-    print(f"{output}: {count} predictions")
+    reasoner = Reasoner(rationales, client, prompt, concurrency)
+    with Predictor(at(run_dir), experiment, search, reasoner, batch_size) as predictor:
+        answered = predict_file(predictor, at(input), at(output))
+    print(f"{output}: {answered}")

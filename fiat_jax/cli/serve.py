@@ -57,7 +57,7 @@ def serve(
     runs = {at(run_dir).absolute().name: Run(at(run_dir), experiment)}
     for name, folder in (adapters or {}).items():
         if name in runs:
-            raise ConfigError(f"serve.adapters: expected other names than {name!r}, which is that of {run_dir}.")
+            raise ConfigError(f"serve.adapters: expected another name than {name!r}, which is {run_dir}.")
         runs[name] = Run(at(folder), parse("Experiment", [saved(folder)]).run())
     about = About(
         model=experiment.base.path,

@@ -6,7 +6,7 @@ from typing import Any, BinaryIO
 
 from fiat_jax.data.sources import Row, Tfds
 from fiat_jax.data.tasks import Task
-from fiat_jax.records import numbered_rows, template_fields
+from fiat_jax.records import numbered_rows
 
 
 @dataclass(frozen=True)
@@ -72,9 +72,8 @@ def unlabelled_rows(task: Task, lines: Iterable[bytes], name: str) -> Iterator[t
     Raises:
       DataError: a row lacks a field of the template.
     """
-    for number, row in numbered_rows(lines, name, required=template_fields(task.template.input)):
-        id = str(row.get(task.id_field, number))
-        yield number, {**row, "id": id, "language": str(row.get(task.language_field, ""))}
+    for number, row in numbered_rows(lines, name):
+        yield number, task.unlabelled(row, f"{name}:{number}", id=str(number))
 
 
 def parts_of(task: Task, split: str) -> tuple[Part, ...]:

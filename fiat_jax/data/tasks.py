@@ -187,6 +187,28 @@ class Task:
         language = row.fields.get(self.language_field, "") if row.language is None else row.language
         return {**row.fields, "id": str(row.fields[self.id_field]), "language": str(language)}
 
+    def unlabelled(self, fields: Mapping[str, Any], where: str, id: str) -> dict[str, Any]:
+        """A row that needs no answer, with 'id' and 'language' as text.
+
+        Args:
+          fields: the row.
+          where: what errors call it.
+          id: its id, if it has none of its own.
+
+        Raises:
+          DataError: it lacks a field of the template, or holds something else than text or a number there.
+        """
+        for name in template_fields(self.template.input):
+            if name not in fields:
+                found = ", ".join(map(repr, fields)) or "no field"
+                raise DataError(f"{where}: expected a field {name!r}, found {found}; add it or name another.")
+            if not self._fits(name, fields[name]):
+                raise DataError(f"{where}: expected text in field {name!r}, found {fields[name]!r}.")
+        own, language = fields.get(self.id_field, id), fields.get(self.language_field)
+        if not (_is_text(own) and str(own)):
+            raise DataError(f"{where}: expected text in field {self.id_field!r}, found {own!r}.")
+        return {**fields, "id": str(own), "language": "" if language is None else str(language)}
+
     def _fits(self, name: str, value: Any) -> bool:
         """Whether a field may have a value: text or a number; several as the answer; null in the input."""
         if value is None:

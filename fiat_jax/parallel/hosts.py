@@ -126,6 +126,16 @@ def agreed(value: int) -> int:
     return int(multihost_utils.broadcast_one_to_all(np.int32(value)))
 
 
+def agreed_text(text: str) -> str:
+    """What the first process says, on all of them; all must ask at once."""
+    if jax.process_count() == 1:
+        return text
+    said = np.frombuffer(text.encode(), np.uint8)
+    size = agreed(len(said))
+    heard = said if is_first() else np.zeros(size, np.uint8)
+    return np.asarray(multihost_utils.broadcast_one_to_all(heard)).tobytes().decode()
+
+
 def check_same(what: str, text: str) -> None:
     """Makes sure that all processes have read the same; all must ask at once.
 

@@ -40,7 +40,7 @@ _SCHEMA = (
 )
 
 _REQUEST = """INSERT INTO requests VALUES (?, ?, ?)
-   ON CONFLICT (id, prompt) DO UPDATE SET key = excluded.key"""
+   ON CONFLICT (id, prompt) DO UPDATE SET key = excluded.key WHERE key != excluded.key"""
 _COMPLETION = "INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)"
 
 _log = logging.getLogger(__name__)
@@ -102,6 +102,33 @@ class Store:
     def put(self, key: str, completion: Completion) -> None:
         """Keeps the answer to a request; it is on the disk when this returns."""
         with self._writing() as db:
+            db.execute(_COMPLETION, _row(key, completion, now()))
+
+    def begin(self, template: Mapping[str, object], model: str) -> str:
+        """Makes a prompt the latest one, for examples that are not known yet.
+
+        Args:
+          template, model: see `plan`.
+
+        Returns:
+          What `find` and `keep` know the prompt by.
+        """
+        with self._writing() as db:
+            return _make_latest(db, template, model)
+
+    def find(self, prompt: str, id: str, key: str) -> str | None:
+        """The rationale of an example if its request is answered already; it is noted as the example's."""
+        with self._writing() as db:
+            found = db.execute("SELECT rationale FROM completions WHERE key = ?", (key,)).fetchone()
+            if found is None:
+                return None
+            db.execute(_REQUEST, (id, prompt, key))
+        return str(found[0])
+
+    def keep(self, prompt: str, id: str, key: str, completion: Completion) -> None:
+        """Keeps the answer to an example's request; it is on the disk when this returns."""
+        with self._writing() as db:
+            db.execute(_REQUEST, (id, prompt, key))
             db.execute(_COMPLETION, _row(key, completion, now()))
 
     def answered(self) -> Iterator[tuple[str, str | None]]:

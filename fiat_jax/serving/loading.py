@@ -7,11 +7,11 @@ import numpy as np
 
 from fiat_jax.adapters import BASE
 from fiat_jax.decoding.search import Search
-from fiat_jax.decoding.stream import Decoder, Request, Take
+from fiat_jax.decoding.stream import Decoder, Request
 from fiat_jax.serving.service import Adapter, Loaded
-from fiat_jax.study.answering import decoder
+from fiat_jax.study.answering import buckets_of
 from fiat_jax.study.bank import Run, assemble_bank
-from fiat_jax.study.predictor import Predictor, Reader
+from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.rationales import Reasoner
 
 
@@ -25,18 +25,24 @@ def load_runs(runs: Mapping[str, Run], search: Search, reasoner: Reasoner, batch
       batch_size: rows that are decoded together.
 
     Raises:
-      ConfigError, DataError: as `Predictor`, or for several runs as `assemble_bank`.
+      ConfigError, DataError: as `Predictor.decoder`, or for several runs as `assemble_bank`.
     """
-    (name, first), *others = runs.items()
-    if others:
-        bank = assemble_bank(first.experiment, runs)
-        decoding = decoder(bank.model, bank.variables, bank.mesh, first.experiment.task, search, batch_size)
-        readers = {name: Reader(run.experiment, search, reasoner) for name, run in runs.items()}
-        adapters = {name: Adapter(reader, bank.numbers[name]) for name, reader in readers.items()}
+    predictors = {
+        name: Predictor(run.folder, run.experiment, search, reasoner, batch_size)
+        for name, run in runs.items()
+    }
+    first = next(iter(runs.values())).experiment
+    if len(runs) == 1:
+        (predictor,) = predictors.values()
+        decoding, numbers = predictor.decoder, dict.fromkeys(runs, BASE)
     else:
-        predictor = Predictor(first.folder, first.experiment, search, reasoner, batch_size)
-        decoding, adapters = predictor.decoder, {name: Adapter(predictor, BASE)}
+        bank, longest = assemble_bank(first, runs), first.task.targets_length
+        decoding = Decoder(
+            bank.model, bank.variables, bank.mesh, longest, search, batch_size, buckets_of(first.task)
+        )
+        numbers = dict(bank.numbers)
     warm_up(decoding)
+    adapters = {name: Adapter(predictor, numbers[name]) for name, predictor in predictors.items()}
     return Loaded(decoding.run, adapters)
 
 
@@ -44,6 +50,11 @@ def warm_up(decoding: Decoder) -> None:
     """Answers one request of each length that inputs are padded to, so that the first callers do not wait."""
     ending = decoding.model.config.eos_id
     requests = deque(Request(np.full(length, ending, np.int32)) for length in decoding.buckets)
-    take: Take = lambda count, idle: [(None, requests.popleft())] if requests else None
+
+    def take(count: int, idle: bool) -> list[tuple[None, Request]] | None:
+        if not requests:
+            return None
+        return [(None, requests.popleft())] if idle else []  # one at a time, each in its own length
+
     for _ in decoding.run(take):
         pass

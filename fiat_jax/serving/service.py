@@ -10,7 +10,7 @@ import time
 from collections.abc import Callable, Coroutine, Iterator, Mapping, Sequence
 from concurrent.futures import Future
 from contextlib import contextmanager, suppress
-from typing import Any, NamedTuple, Protocol
+from typing import Any, NamedTuple
 
 from fiat_jax.decoding.stream import Answer, Request, Take
 from fiat_jax.errors import ConfigError, DataError, did_you_mean
@@ -19,6 +19,7 @@ from fiat_jax.serving.limits import Limits
 from fiat_jax.serving.metrics import Metrics
 from fiat_jax.serving.queue import Queue
 from fiat_jax.serving.workers import Workers
+from fiat_jax.study.predictor import Predictor
 
 Row = Mapping[str, Any]
 CLIENT_GONE = 499
@@ -27,24 +28,10 @@ CLIENT_GONE = 499
 _log = logging.getLogger(__name__)
 
 
-class Reader(Protocol):
-    """What makes requests of rows, and rows of answers; see `study.predictor.Predictor`."""
-
-    def check(self, row: Row, where: str) -> Row: ...
-
-    def rationale(self, row: Row) -> str: ...
-
-    def request(
-        self, row: Row, rationale: str, seed: int | None, adapter: int = -1
-    ) -> tuple[Request, bool]: ...
-
-    def answer(self, row: Row, rationale: str, written: Answer, cut: bool) -> dict[str, Any]: ...
-
-
 class Adapter(NamedTuple):
-    """What the rows of an adapter are read with, and its number, as in `Request`."""
+    """What reads the rows of an adapter and writes their answers, and its number, as in `Request`."""
 
-    reader: Reader
+    predictor: Predictor
     number: int
 
 
@@ -233,14 +220,14 @@ class Service:
         return Refusal(503, "the server stopped before this was answered; try again.", retry_after=1)
 
     async def _answer(self, adapter: Adapter, rows: Sequence[Row], seed: int | None) -> list[dict[str, Any]]:
-        reader, number = adapter
+        predictor, number = adapter
 
         def check() -> list[Row]:
-            return [reader.check(row, f"inputs[{i}]") for i, row in enumerate(rows)]
+            return [predictor.check(row, f"inputs[{i}]") for i, row in enumerate(rows)]
 
         def prepare(row: Row) -> Prepared:
-            rationale = reader.rationale(row)
-            return Prepared(rationale, *reader.request(row, rationale, seed, number))
+            rationale = predictor.rationale(row)
+            return Prepared(rationale, *predictor.request(row, rationale, seed, number))
 
         checked = await asyncio.to_thread(_refusing, check)
         prepared = await _all([self.workers.submit(_refusing, prepare, row) for row in checked])
@@ -251,7 +238,7 @@ class Service:
         except Exception as error:
             raise Refusal(500, f"no answer: decoding has failed ({type(error).__name__}).") from error
         return [
-            reader.answer(row, one.rationale, answer, one.cut)
+            predictor.answer(row, one.rationale, answer, one.cut)
             for row, one, answer in zip(checked, prepared, answers, strict=True)
         ]
 

@@ -1,26 +1,69 @@
 """A tuned model asked, and its answers scored."""
 
+import hashlib
 import json
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
 import jax
 
-from fiat_jax.data.batches import eval_batches
+from fiat_jax.data.batches import EVAL_BUCKETS, eval_batches
 from fiat_jax.data.metrics import squad_by_language
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.vocabularies import decode_batch
-from fiat_jax.decoding import greedy
-from fiat_jax.parallel import fetch, own_rows, put_batch
+from fiat_jax.decoding.search import Greedy, Sample, Search
+from fiat_jax.decoding.stream import Decoder, Request, Take
+from fiat_jax.parallel import own_rows, put_batch
 from fiat_jax.study.experiment import Network
 from fiat_jax.training import LossSums, eval_step
 from fiat_jax.typing import Variables
 
 
+def decoder(network: Network, weights: Variables, task: Task, search: Search, batch_size: int) -> Decoder:
+    """What answers the inputs of a task; they are padded to few lengths, and never beyond the task's.
+
+    Args:
+      network: the model and its mesh.
+      weights: for `network.answering`, as `Network.merged` gives them.
+      task: the most tokens of an input and of an answer.
+      search: how tokens are chosen.
+      batch_size: rows at a time; changes no answer.
+    """
+    return Decoder(
+        network.answering, weights, network.mesh, task.targets_length, search, batch_size, buckets_of(task)
+    )
+
+
+def buckets_of(task: Task) -> tuple[int, ...]:
+    """The lengths that inputs of a task are padded to."""
+    longest = task.inputs_length
+    return (*(size for size in EVAL_BUCKETS if size < longest), longest)
+
+
+def seed_of(id: str, search: Search) -> int:
+    """The seed of an example, 31 bits of its id and the search's seed: where it stands changes no answer."""
+    seed = search.seed if isinstance(search, Sample) else 0
+    return int.from_bytes(hashlib.sha256(f"{seed} {id}".encode()).digest()[:4], "big") >> 1
+
+
+def longest_first(requests: Iterable[Request]) -> Take:
+    """Gives requests to a decoder, keyed by their position, those of like length together.
+
+    The longest come first: memory runs out at once or never.
+    """
+    ordered = iter(sorted(enumerate(requests), key=lambda one: -len(one[1].inputs)))
+    return lambda most, idle: list(islice(ordered, most)) or None
+
+
 def answer(
-    network: Network, weights: Variables, examples: Examples, task: Task, batch_size: int
+    network: Network,
+    weights: Variables,
+    examples: Examples,
+    task: Task,
+    batch_size: int,
+    search: Search = Greedy(),
 ) -> tuple[list[str], dict[str, float]]:
     """Answers every example once, and takes the likelihood of its target; each process gets all.
 
@@ -30,23 +73,30 @@ def answer(
       examples: tokenised inputs.
       task: its vocabulary and the most tokens of an answer.
       batch_size: rows at a time; changes no answer.
+      search: how tokens are chosen.
 
     Returns:
       Answers in the order of the examples; mean loss (nats a target token) and accuracy of target tokens.
     """
-    model, tokens = network.answering, task.tokens()
-    texts = [""] * len(examples)
-    totals = []
-    own = own_rows(batch_size, network.mesh)
+    tokens, texts = task.tokens(), [""] * len(examples)
+    means = _likelihood(network, weights, examples, batch_size)
+    requests = [
+        Request(inputs, seed_of(id, search)) for id, inputs in zip(examples.ids, examples.inputs, strict=True)
+    ]
+    answering = decoder(network, weights, task, search, batch_size)
+    for row, written in answering.run(longest_first(requests)):
+        texts[row] = tokens.decode(written.tokens[0])
+    return texts, means
+
+
+def _likelihood(
+    network: Network, weights: Variables, examples: Examples, batch_size: int
+) -> dict[str, float]:
+    own, totals = own_rows(batch_size, network.mesh), []
     with jax.set_mesh(network.mesh):
-        for batch, rows in eval_batches(examples, batch_size, own=own):
-            placed = put_batch(batch, network.mesh)
-            totals.append(eval_step(model, weights, placed))
-            ids = fetch(greedy(model, weights, placed["inputs"], task.targets_length))
-            for row, text in zip(rows, decode_batch(tokens, ids), strict=True):
-                if row >= 0:
-                    texts[row] = text
-    return texts, _means(totals)
+        for batch, _ in eval_batches(examples, batch_size, own=own):
+            totals.append(eval_step(network.answering, weights, put_batch(batch, network.mesh)))
+    return _means(totals)
 
 
 def _means(totals: Sequence[LossSums]) -> dict[str, float]:

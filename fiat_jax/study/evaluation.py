@@ -6,6 +6,7 @@ from pathlib import Path
 
 from fiat_jax.checkpoints import CheckpointStore
 from fiat_jax.data.pipeline import Counts, load_examples
+from fiat_jax.decoding.search import Greedy, Search
 from fiat_jax.errors import ConfigError
 from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import append
@@ -46,7 +47,9 @@ class Scored:
         return "\n".join(lines)
 
 
-def evaluate_run(run_dir: Path, experiment: Experiment, split: str, batch_size: int) -> Scored:
+def evaluate_run(
+    run_dir: Path, experiment: Experiment, split: str, batch_size: int, search: Search = Greedy()
+) -> Scored:
     """Answers a split with the best checkpoint, and adds predictions and scores to the run folder.
 
     Raises:
@@ -58,7 +61,7 @@ def evaluate_run(run_dir: Path, experiment: Experiment, split: str, batch_size: 
     check_same("examples", fingerprint(examples))
     network = assemble(experiment, seed=0)
     weights, step = best_weights(run_dir, network)
-    texts, means = answer(network, weights, examples, task, batch_size)
+    texts, means = answer(network, weights, examples, task, batch_size, search)
     languages = sorted(set(examples.languages) - {""})
     counts = {language: examples.counts(language) for language in languages} | {"": examples.counts()}
     scored = Scored(split, step, scores(examples, texts, means), counts)

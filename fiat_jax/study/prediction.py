@@ -1,83 +1,126 @@
-"""New inputs answered as training reads them: rationale first, then the tuned model (Algorithm 2)."""
+"""A file of new rows answered, in order, each line written as soon as it can be."""
 
-import json
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+import signal
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
-from fiat_jax.data.rendering import join_rationales
-from fiat_jax.data.tasks import Task
-from fiat_jax.data.unlabelled import encode_inputs, read_inputs
-from fiat_jax.errors import ConfigError
-from fiat_jax.parallel.hosts import agreed, check_same, is_first
-from fiat_jax.reasoning import OpenAI, Prompt, Replay, Store, annotate
-from fiat_jax.records import write_whole
-from fiat_jax.study.answering import answer
-from fiat_jax.study.evaluation import best_weights
-from fiat_jax.study.experiment import Experiment, assemble
-from fiat_jax.study.tuning import fingerprint
+import jax
+from tqdm import tqdm
+
+from fiat_jax.data.unlabelled import check_inputs, walk_inputs
+from fiat_jax.errors import InterruptedRun
+from fiat_jax.parallel.hosts import agreed, is_first
+from fiat_jax.reasoning.pool import first_signal
+from fiat_jax.study.answer_file import AnswerFile
+from fiat_jax.study.predictor import OURS, Predictor
+from fiat_jax.study.windows import Windows, size_of
 
 
 @dataclass(frozen=True)
-class Reasoner:
-    """Where the rationales of new inputs come from.
+class Answered:
+    """What became of a file.
 
     Attributes:
-      rationales: a store or JSONL file; None for the task's.
-      client: the large model, asked for what the store lacks; None to ask nobody.
-      prompt: what it is asked.
+      rows: how many it has.
+      before: how many of them were answered by an earlier start.
+      cut: how many of the others have a passage that was shortened.
+      seconds: what they took.
     """
 
-    rationales: str | None = None
-    client: OpenAI | Replay | None = None
-    prompt: Prompt | None = None
+    rows: int
+    before: int
+    cut: int
+    seconds: float
 
-    def rationales_of(self, task: Task, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-        """One rationale a row; the client is asked by one process, and all read the store then.
-
-        Raises:
-          ConfigError: there is a client and no store to keep its answers in.
-          DataError: a row has no rationale and there is no client.
-        """
-        if self.client is not None:
-            if self.rationales is None:
-                raise ConfigError(
-                    "predict.rationales: expected a store to keep the client's answers in, found none."
-                )
-            if is_first():
-                with Store(self.rationales) as store:
-                    annotate({"predict": rows}, self.prompt, self.client, store)
-            agreed(0)  # the others wait here
-        return join_rationales(replace(task, rationales=self.rationales or task.rationales), rows)
+    def __str__(self) -> str:
+        now = self.rows - self.before
+        before = f", {self.before} of them from before" if self.before else ""
+        rate = f"; {now / self.seconds:.1f} rows/s" if now else ""
+        return f"{self.rows} predictions{before}{rate}" + (f"; cut: {self.cut}" if self.cut else "")
 
 
-def predict_file(
-    run_dir: Path, experiment: Experiment, source: Path, target: Path, reasoner: Reasoner, batch_size: int
-) -> int:
-    """Answers the rows of a file and writes them, in order, with 'prediction' and, for fiat, 'rationale'.
+def predict_file(predictor: Predictor, source: Path, target: Path) -> Answered:
+    """Answers the rows of a JSON-lines file that are not answered yet, and adds them to another, in order.
 
-    Returns:
-      How many there were.
+    The whole input is checked before the first row is answered. A run that was killed or stopped goes on when
+    it is called again, and leaves the same file as one that never was.
+
+    Args:
+      predictor: what answers.
+      source: the rows.
+      target: the answers, a line each as `Predictor.answer` makes it.
 
     Raises:
-      ConfigError: the run has no checkpoint.
-      DataError: a row is wrong or has no rationale.
+      ConfigError: the target holds something else.
+      DataError: a row is wrong, or has no rationale.
+      FiatError: the large model gives a row no rationale; the rows before it are answered.
+      InterruptedRun, KeyboardInterrupt: SIGTERM or Ctrl-C came.
     """
-    task, variant = experiment.task, experiment.variant
-    rows = read_inputs(source, task)
-    fiat = variant == "fiat"
-    rationales = reasoner.rationales_of(task, rows) if fiat else [""] * len(rows)
-    examples = encode_inputs(task, variant, rows, rationales)
-    check_same("rows and rationales", fingerprint(examples))
-    network = assemble(experiment, seed=0)
-    weights, _ = best_weights(run_dir, network)
-    texts, _ = answer(network, weights, examples, task, batch_size)
-    answered = [
-        {**row, "prediction": text} | ({"rationale": rationale} if fiat else {})
-        for row, text, rationale in zip(rows, texts, rationales, strict=True)
-    ]
-    if is_first():
-        target.parent.mkdir(parents=True, exist_ok=True)
-        write_whole(target, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in answered))
-    return len(rows)
+    task, rationales = predictor.task, predictor.rationales
+    total = check_inputs(source, task, rationales.check if rationales is not None else None)
+    settings = predictor.settings()
+    with ExitStack() as stack:
+        output, before, cut = None, 0, 0
+        if is_first():
+            output = stack.enter_context(AnswerFile(target, settings))
+            before = output.count_of(walk_inputs(source, task), source, (*OURS, "rationale"))
+        before, started = agreed(before), time.monotonic()
+        if before < total:
+            # From the start of a window: what stands together in a batch is what stood there before.
+            start = before - before % size_of(predictor)
+            rows = (row for _, row in islice(walk_inputs(source, task), start, None))
+            bar = stack.enter_context(_bar(total, before))
+            for position, row in _in_order(predictor, rows, start):
+                if output is not None and position >= before:
+                    output.add(row)
+                    bar.update()
+                    cut += "cut" in row
+    return Answered(total, before, cut, time.monotonic() - started)
+
+
+def _in_order(
+    predictor: Predictor, rows: Iterator[dict[str, Any]], start: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """Each row's position and answer, in order, as soon as all before it are answered too."""
+    windows, held = Windows(predictor, rows, start), {}
+    with _stopping(windows):
+        for position, written in predictor.run(windows.take):
+            asked = windows.asked.pop(position)
+            held[position] = predictor.answer(asked.row, asked.rationale, written, asked.cut)
+            while windows.written in held:
+                yield windows.written, held.pop(windows.written)
+                windows.written += 1
+    if windows.failure is not None:
+        raise windows.failure
+
+
+@contextmanager
+def _stopping(windows: Windows) -> Iterator[None]:
+    """Within it, the first Ctrl-C or SIGTERM lets calls and rows in flight end; not so in a job."""
+
+    def stop(number: int) -> None:
+        again = "what is answered is written, and the same command goes on from here."
+        if number == signal.SIGINT:
+            windows.stop(KeyboardInterrupt(f"stopped by Ctrl-C; {again}"))
+        else:
+            windows.stop(InterruptedRun(f"stopped by a signal; {again}"))
+
+    try:
+        with ExitStack() as stack:
+            if jax.process_count() == 1:
+                stack.enter_context(first_signal(stop))
+            yield
+    finally:
+        windows.close()
+
+
+def _bar(total: int, before: int) -> Any:
+    """A bar on a terminal, and nothing in a log."""
+    hidden = not (is_first() and sys.stderr.isatty())
+    return tqdm(total=total, initial=before, unit="row", dynamic_ncols=True, disable=hidden)

@@ -11,7 +11,7 @@ from rows import example
 
 from fiat_jax.data.batches import eval_batches
 from fiat_jax.data.pipeline import load_examples
-from fiat_jax.data.unlabelled import encode_inputs
+from fiat_jax.data.unlabelled import encode_input
 from fiat_jax.data.vocabularies import ByteTokens, JsonTokens, decode_batch, load_tokens
 from fiat_jax.errors import ConfigError
 
@@ -144,9 +144,9 @@ def test_a_file_says_itself_which_ids_pad_and_end(tmp_path, make_task, special, 
     by_row = np.argsort(order)
     np.testing.assert_array_equal(batch["targets"][by_row], [[*a, 2, tokens.pad_id], [*bb, 2]])
     np.testing.assert_array_equal(batch["weights"][by_row], [[1, 1, 0], [1, 1, 1]])
-    asked = encode_inputs(task, "plain", rows, ["", ""])
-    np.testing.assert_array_equal(asked.inputs[1], examples.inputs[1])
-    assert (examples.pad_id, asked.pad_id, asked.targets[0].tolist()) == (tokens.pad_id, tokens.pad_id, [2])
+    asked, _ = encode_input(task, tokens, "plain", task.unlabelled(rows[1], "row 1", "1"), "")
+    np.testing.assert_array_equal(asked, examples.inputs[1])
+    assert examples.pad_id == tokens.pad_id
 
 
 def test_a_sentencepiece_model_without_a_pad_pads_with_its_start(tmp_path):

@@ -1,0 +1,60 @@
+"""Runs opened again from their folders, in Python as on the command line."""
+
+from pathlib import Path
+
+from fiat_jax.config.configuration import parse
+from fiat_jax.decoding.search import Greedy, Search
+from fiat_jax.errors import ConfigError
+from fiat_jax.paths import at
+from fiat_jax.reasoning import OpenAI, Prompt, Replay
+from fiat_jax.study.predictor import Predictor
+from fiat_jax.study.rationales import Reasoner
+
+
+def saved(run_dir: str | Path) -> str:
+    """The configuration that a run folder holds.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    path = at(run_dir) / "config.gin"
+    if not path.exists():
+        raise ConfigError(
+            f"{run_dir}: expected the folder of a run, but {path} is not there; check the path."
+        )
+    return str(path)
+
+
+def open_predictor(
+    run_dir: str | Path,
+    *,
+    search: Search = Greedy(),
+    rationales: str | None = None,
+    client: OpenAI | Replay | None = None,
+    prompt: Prompt | None = None,
+    batch_size: int = 32,
+    concurrency: int = 8,
+) -> Predictor:
+    """Loads the best checkpoint of a run, to answer rows with.
+
+    Paths in the run's config.gin that are not absolute start from the working directory, as they did when
+    it was tuned. What this process has bound in gin itself is replaced.
+
+    Args:
+      run_dir: the run folder, here or in a bucket.
+      search: how an answer's tokens are chosen: `Greedy`, `Sample` or `BeamSearch`.
+      rationales: the rationale store or JSONL of the rows; by default the task's.
+      client: the large model, asked for rationales that the store lacks.
+      prompt: what to ask it.
+      batch_size: rows at a time; changes no answer.
+      concurrency: calls of the large model at a time.
+
+    Raises:
+      ConfigError: it is no run folder, its run has no checkpoint, or a setting is wrong.
+      ConfigError, DataError: as `study.experiment.assemble`.
+    """
+    experiment = parse("Experiment", [saved(run_dir)]).run()
+    reasoner = Reasoner(rationales, client, prompt, concurrency)
+    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size)
+    _ = predictor.decoder  # what is wrong with the run shows now
+    return predictor
