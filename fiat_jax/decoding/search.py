@@ -21,7 +21,9 @@ class _Rules:
     def __post_init__(self) -> None:
         kind = type(self).__name__
         if self.repetition_penalty <= 0:
-            raise ConfigError(f"{kind}.repetition_penalty: expected more than 0, found {self.repetition_penalty}.")
+            raise ConfigError(
+                f"{kind}.repetition_penalty: expected more than 0, found {self.repetition_penalty}."
+            )
         if self.no_repeat_ngram < 0:
             raise ConfigError(f"{kind}.no_repeat_ngram: expected 0 or more, found {self.no_repeat_ngram}.")
 
@@ -42,7 +44,7 @@ class Sample(_Rules):
       temperature: below 1 prefers what is likely.
       top_k: how many of the most likely tokens are kept; 0 for all.
       top_p: the most likely tokens are kept whose probabilities reach this sum (Holtzman et al. 2020).
-      min_p: tokens are kept that are at least so likely, as a share of the most likely one (Nguyen et al. 2024).
+      min_p: tokens are kept that are at least so likely, as a share of the likeliest (Nguyen et al. 2024).
       typical_p: tokens nearest to the expected surprise are kept, to this sum (Meister et al. 2023).
       seed: of all examples together.
     """
@@ -99,9 +101,10 @@ class BeamSearch(_Rules):
             )
         if self.early_stopping not in (True, False, "never"):
             raise ConfigError(
-                "BeamSearch.early_stopping: expected True, False or 'never', "
-                f"found {self.early_stopping!r}."
+                f"BeamSearch.early_stopping: expected True, False or 'never', found {self.early_stopping!r}."
             )
 
 
 Search = Greedy | Sample | BeamSearch
+
+GREEDY = Greedy()

@@ -35,20 +35,14 @@ def relative_buckets(distance: Array, *, bidirectional: bool, num_buckets: int, 
     return bucket + jnp.where(distance < exact, distance, far)
 
 
-def relative_distances(first: Array | int, queries: int, keys: int) -> Array:
-    """Every distance between some positions in a row and the keys, once.
-
-    Args:
-      first: position of the first query; those after it follow one by one. May be traced, so that a decoding
-        step pays for one row only.
-      queries: Q, how many there are.
-      keys: K; keys stand at 0 .. K-1.
+def relative_distances(queries: int, keys: int) -> Array:
+    """Every distance between queries at 0 .. Q-1 and keys at 0 .. K-1, once.
 
     Returns:
       int32 [Q + K], key minus query, in the order that `expand_bias` reads; one of them is not used.
     """
     index = jnp.arange(queries + keys)
-    return jnp.where(index < keys, index, index - (queries + keys)) - first
+    return jnp.where(index < keys, index, index - (queries + keys))
 
 
 def expand_bias(by_distance: Array, queries: int) -> Array:
@@ -94,7 +88,7 @@ def attend(
             bias = jnp.pad(bias, ((0, 0), (0, 0), (0, 0), (key.shape[1] - bias.shape[-1], 0)))
         return jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask, scale=1.0)
 
-    if parts == 1 or query.shape[1] == 1:  # a step of decoding has no logits to speak of
+    if parts == 1:
         return some(query, key, value, by_distance, mask)
     (rows, queries, heads, width), head_parts = query.shape, math.gcd(parts, query.shape[2])
     row_parts = math.gcd(parts // head_parts, rows)

@@ -10,7 +10,7 @@ import flax.linen as nn
 STATES = ("batch", "length", None)  # [B, S, D]
 HIDDEN = ("batch", None, "mlp")  # [B, S, F], inside the feed-forward layer
 HEADS = ("batch", None, "heads", None)  # [B, S, N, H]
-CACHE = ("layers", *HEADS)
+CACHE = ("batch", "heads", None, None)  # [B, N, H, K] or [B, N, K, H]
 LOGITS = ("batch", None, "vocab")  # [B, T, V]
 SPLIT_LOGITS, SPLIT_HEAD = ("rows", None, "words"), (None, "words")  # the same of a vocabulary split further
 TOKENS = (None, None)  # [B, T], an answer

@@ -1,4 +1,9 @@
-"""What the decoder remembers between steps."""
+"""What the decoder remembers between steps, laid out as attention reads it.
+
+A step writes its keys and values into slots of the cache, one for each of its queries, and says itself which
+slots a query sees and how long ago they were written. So rows that began at different steps can share a
+cache, and beams need not be copied.
+"""
 
 from typing import NamedTuple
 
@@ -11,34 +16,76 @@ from fiat_jax.typing import Array
 
 
 class KeysValues(NamedTuple):
-    """Keys and values of one attention, stacked over layers: [L, B, positions, N, H] each."""
+    """Keys [B, N, H, K] and values [B, N, K, H] of one attention."""
 
     key: Array
     value: Array
 
 
-class Cache(NamedTuple):
-    """The decoder's memory: its own past, and the encoded input projected once.
-
-    `cross` is None before the first step, which fills it.
-    """
+class LayerCache(NamedTuple):
+    """A decoder layer's memory: its own past, and the encoded input projected once."""
 
     own: KeysValues
-    cross: KeysValues | None = None
+    cross: KeysValues
 
 
-def empty_cache(config: T5Config, batch: int, length: int) -> Cache:
-    """A cache for `length` decoding steps of a batch, before the first of them."""
-    shape = (config.num_decoder_layers, batch, length, config.num_heads, config.d_kv)
-    zeros = constrain(jnp.zeros(shape, jnp.dtype(config.dtype)), CACHE)
-    return Cache(KeysValues(zeros, zeros))
+Cache = tuple[LayerCache, ...]
+"""A decoder's memory, one item a layer."""
 
 
-def write(past: KeysValues, new: KeysValues, position: Array) -> KeysValues:
-    """Puts one step's keys and values [B, 1, N, H] into one layer's past [B, T, N, H]."""
+class Step(NamedTuple):
+    """Where the queries of a decoding step stand.
+
+    Attributes:
+      slot: scalar int32, where the first of them is written; the others follow. Prefixes do not count.
+      distance: [Q or 1, M] int32, how long before each query each slot was written, 0 for now.
+      seen: [B or 1, Q, M], True where a query may see a slot.
+    """
+
+    slot: Array
+    distance: Array
+    seen: Array
+
+
+def to_cache(key: Array, value: Array) -> KeysValues:
+    """Keys and values [B, K, N, H] as the cache holds them."""
     return KeysValues(
-        *(
-            jax.lax.dynamic_update_slice_in_dim(old, row, position, axis=1)
-            for old, row in zip(past, new, strict=True)
-        )
+        constrain(jnp.transpose(key, (0, 2, 3, 1)), CACHE), constrain(jnp.swapaxes(value, 1, 2), CACHE)
     )
+
+
+def empty_slots(config: T5Config, batch: int, slots: int) -> tuple[Array, Array]:
+    """Keys and values [B, M, N, H] of nothing."""
+    zeros = jnp.zeros((batch, slots, config.num_heads, config.d_kv), config.dtype)
+    return zeros, zeros
+
+
+def write(past: KeysValues, new: KeysValues, slot: Array) -> KeysValues:
+    """Puts a step's keys and values into their slots.
+
+    Args:
+      past: of M slots.
+      new: of Q queries.
+      slot: of the first query, the prefix counted.
+    """
+    update = jax.lax.dynamic_update_slice_in_dim
+    return KeysValues(update(past.key, new.key, slot, axis=3), update(past.value, new.value, slot, axis=2))
+
+
+def attend_cached(query: Array, past: KeysValues, bias: Array | None, mask: Array) -> Array:
+    """Attention over a cache; softmax in float32.
+
+    Args:
+      query: [B, Q, N, H].
+      past: of K slots.
+      bias: [N, Q or 1, K] added to the logits, or None.
+      mask: broadcastable to [B, 1, Q, K], True where a slot may be seen.
+
+    Returns:
+      [B, Q, N, H] in query's dtype.
+    """
+    logits = jnp.einsum("bqnh,bnhk->bnqk", query, past.key, preferred_element_type=jnp.float32)
+    if bias is not None:
+        logits = logits + bias
+    weights = jax.nn.softmax(jnp.where(mask, logits, jnp.finfo(jnp.float32).min), axis=-1)
+    return jnp.einsum("bnqk,bnkh->bqnh", weights.astype(query.dtype), past.value)

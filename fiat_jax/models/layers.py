@@ -6,8 +6,10 @@ those of activations are in `axes`. `fiat_jax.parallel` maps both to a mesh.
 """
 
 import math
+import re
 from collections.abc import Callable, Mapping
 from functools import partial
+from typing import Any
 
 import flax.linen as nn
 import jax
@@ -18,7 +20,9 @@ from fiat_jax.adapters import Adapter, PrefixTuning, ProjectionAdapter, Weight
 from fiat_jax.adapters.prefix import with_prefix
 from fiat_jax.models.attention import attend
 from fiat_jax.models.axes import HEADS, HIDDEN, LOGITS, SPLIT_HEAD, SPLIT_LOGITS, constrain
+from fiat_jax.models.cache import KeysValues, attend_cached, to_cache, write
 from fiat_jax.models.config import T5Config
+from fiat_jax.models.layout import Turned
 from fiat_jax.models.quantised import Kernel, boxed, gathered, quantise, with_kernel
 from fiat_jax.typing import Array
 
@@ -32,6 +36,17 @@ ACTIVATIONS: dict[str, Callable[[Array], Array]] = {
 }
 
 
+def place(module: nn.Module) -> str:
+    """Where a module stands, the same whether its layers are scanned or each has a name of its own."""
+    return re.sub(r"\blayers_\d+\b", "layers", "/".join(module.path))
+
+
+def held(module: nn.Module, name: str) -> Any:
+    """A kernel that is `Turned` for decoding, which Flax would find to be of another shape; else None."""
+    kernel = module.get_variable("params", name)
+    return kernel if isinstance(kernel, Turned) else None
+
+
 def rms_norm(x: Array, scale: Array, epsilon: float) -> Array:
     """RMSNorm without mean or bias (Zhang and Sennrich 2019), in float32; x [..., D], scale [D]."""
     wide = x.astype(jnp.float32)
@@ -39,7 +54,7 @@ def rms_norm(x: Array, scale: Array, epsilon: float) -> Array:
     return (wide * jax.lax.rsqrt(variance + epsilon) * scale).astype(x.dtype)
 
 
-def classify(x: Array, kernel: Array) -> Array:
+def classify(x: Array, kernel: Array | Turned) -> Array:
     """Logits in float32 of states and a head.
 
     Devices that share the base between them share a batch too. With fewer tokens than words it is cheaper to
@@ -52,10 +67,12 @@ def classify(x: Array, kernel: Array) -> Array:
     Returns:
       [B, T, V].
     """
-    kernel, logits = kernel.astype(x.dtype), LOGITS
+    if isinstance(kernel, Turned):
+        return constrain(kernel.multiply(x, jnp.float32), LOGITS)
+    weights, logits = kernel.astype(x.dtype), LOGITS
     if x.shape[0] * x.shape[1] < kernel.shape[1]:
-        kernel, logits = constrain(kernel, SPLIT_HEAD), SPLIT_LOGITS
-    return constrain(jnp.matmul(x, kernel, preferred_element_type=jnp.float32), logits)
+        weights, logits = constrain(weights, SPLIT_HEAD), SPLIT_LOGITS
+    return constrain(jnp.matmul(x, weights, preferred_element_type=jnp.float32), logits)
 
 
 class RMSNorm(nn.Module):
@@ -98,9 +115,11 @@ class Projection(nn.Module):
 
     @nn.compact
     def __call__(self, x: Array) -> Array:
-        kernel = self.param("kernel", self._start, (x.shape[-1], self.features))
-        adapter, path, out_dtype = self.adapter, "/".join(self.path), self.out_dtype
+        kernel = held(self, "kernel") or self.param("kernel", self._start, (x.shape[-1], self.features))
+        adapter, path, out_dtype = self.adapter, place(self), self.out_dtype
         if not isinstance(adapter, ProjectionAdapter) or not adapter.adapts(path):
+            if isinstance(kernel, Turned):
+                return kernel.multiply(x, out_dtype)
             product = partial(jnp.matmul, preferred_element_type=out_dtype)
             return with_kernel(lambda kernel, x: product(x, kernel), kernel, self.axes, x)
         weights = Learned(name=adapter.name)(adapter.weights(path, kernel, self.axes))
@@ -118,7 +137,7 @@ class Projection(nn.Module):
 
 
 class Attention(nn.Module):
-    """Multi-head attention whose keys and values may come from a cache."""
+    """Multi-head attention, of many positions at once or of a decoding step over a cache."""
 
     config: T5Config
     adapter: Adapter | None = None
@@ -132,7 +151,7 @@ class Attention(nn.Module):
         self.key = projection(c.d_attention, inner, wide)
         self.value = projection(c.d_attention, inner, wide)
         self.out = projection(c.d_model, inner[::-1], c.d_attention**-0.5)
-        if isinstance(self.adapter, PrefixTuning) and self.adapter.adapts("/".join(self.path)):
+        if self._has_prefix():
             self.prefix = Learned()
 
     def keys_values(self, x: Array) -> tuple[Array, Array]:
@@ -143,11 +162,46 @@ class Attention(nn.Module):
         self, x: Array, key: Array, value: Array, by_distance: Array | None, mask: Array | None
     ) -> Array:
         """Attends from x [B, Q, D]; see `attend` for the other arguments."""
-        if isinstance(self.adapter, PrefixTuning) and self.adapter.adapts("/".join(self.path)):
-            prefix = self.prefix(self.adapter.weights(self.config.d_attention))
-            key, value, mask = with_prefix(prefix, key, value, mask)
+        key, value, mask = self._prefixed(key, value, mask)
         query = self._heads(self.query(x))
-        y = attend(query, key, value, by_distance, mask, self.config.attention_parts)
+        return self._out(attend(query, key, value, by_distance, mask, self.config.attention_parts))
+
+    def remember(self, key: Array, value: Array) -> KeysValues:
+        """A cache of keys and values [B, K, N, H], after the prefix where there is one."""
+        return to_cache(*self._prefixed(key, value, None)[:2])
+
+    def step(
+        self, x: Array, past: KeysValues, bias: Array | None, mask: Array, slot: Array | None = None
+    ) -> tuple[Array, KeysValues]:
+        """Attends from x [B, Q, D] over a cache, into which it first writes its own keys and values.
+
+        Args:
+          x: [B, Q, D].
+          past: as `remember` gives it, of P + K slots where there is a prefix of P.
+          bias, mask: of K slots; see `attend_cached`.
+          slot: where the first of x is written; None writes nothing.
+
+        Returns:
+          [B, Q, D], and the cache as it is then.
+        """
+        prefix = past.value.shape[2] - mask.shape[-1]
+        if slot is not None:
+            past = write(past, to_cache(*self.keys_values(x)), slot + prefix)
+        if prefix:
+            mask = jnp.pad(mask, ((0, 0), (0, 0), (0, 0), (prefix, 0)), constant_values=True)
+            bias = bias if bias is None else jnp.pad(bias, ((0, 0), (0, 0), (prefix, 0)))
+        return self._out(attend_cached(self._heads(self.query(x)), past, bias, mask)), past
+
+    def _has_prefix(self) -> bool:
+        return isinstance(self.adapter, PrefixTuning) and self.adapter.adapts(place(self))
+
+    def _prefixed(self, key: Array, value: Array, mask: Array | None) -> tuple[Array, Array, Array | None]:
+        if not isinstance(self.adapter, PrefixTuning) or not self._has_prefix():
+            return key, value, mask
+        return with_prefix(self.prefix(self.adapter.weights(self.config.d_attention)), key, value, mask)
+
+    def _out(self, y: Array) -> Array:
+        """[B, Q, D] of heads [B, Q, N, H]."""
         return self.out(checkpoint_name(y.reshape(*y.shape[:2], self.config.d_attention), KEPT))
 
     def _heads(self, x: Array) -> Array:

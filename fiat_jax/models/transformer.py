@@ -3,7 +3,8 @@
     variables = {'params': base, 'adapter': adapter}
     logits = model.apply(variables, inputs, decoder_inputs)
 
-Blocks are scanned: their variables carry a leading axis of layers, and compile once whatever the depth.
+Blocks are scanned: their variables carry a leading axis of layers, and compile once whatever the depth. Those
+of a decoder that is laid out for decoding (`layout`) stand one by one.
 """
 
 from typing import Any, NamedTuple
@@ -16,21 +17,22 @@ from fiat_jax.adapters import Adapter, SoftPrompt
 from fiat_jax.adapters.soft_prompt import prepend
 from fiat_jax.models.attention import relative_buckets, relative_distances
 from fiat_jax.models.axes import STATES, constrain
-from fiat_jax.models.cache import Cache, KeysValues, write
+from fiat_jax.models.cache import Cache, LayerCache, Step, empty_slots
 from fiat_jax.models.config import T5Config
-from fiat_jax.models.layers import KEPT, Attention, FeedForward, Learned, RMSNorm, classify
+from fiat_jax.models.layers import KEPT, Attention, FeedForward, Learned, RMSNorm, classify, held
 from fiat_jax.typing import Array
 
 
 class Context(NamedTuple):
     """What every block of a stack reads besides its own states and cache."""
 
-    buckets: Array  # [Q + K] of relative positions, as `relative_distances` orders them
-    bias: Array | None  # [N, Q + K], theirs; None where each layer has a table of its own
-    mask: Array | None  # over the keys of self-attention
-    encoded: Array | None = None  # [B, S, D]; not needed once the cache holds its keys and values
-    cross_mask: Array | None = None  # [B, 1, 1, S]
-    position: Array | None = None  # of a decoding step
+    buckets: (
+        Array  # [Q + K] of relative positions, as `relative_distances` orders them; of a step [Q or 1, M]
+    )
+    bias: Array | None  # [N, ...], theirs; None where each layer has a table of its own
+    mask: Array  # over the keys of self-attention
+    encoded: Any = None  # [B, S, D]
+    cross_mask: Any = None  # [B, 1, 1, S]
 
 
 class _Block(nn.Module):
@@ -38,59 +40,69 @@ class _Block(nn.Module):
     adapter: Adapter | None = None
     train: bool = False
 
-    def part(self, kind: type[nn.Module], name: str) -> Any:
-        """A layer of this block."""
-        return kind(self.config, adapter=self.adapter, train=self.train, name=name)
+    def setup(self) -> None:
+        part = dict(adapter=self.adapter, train=self.train)
+        self.self_attention = Attention(self.config, **part)
+        self.self_attention_norm = RMSNorm(self.config)
+        self.mlp, self.mlp_norm = FeedForward(self.config, **part), RMSNorm(self.config)
+        self.dropout = nn.Dropout(self.config.dropout, deterministic=not self.train)
+        if self.config.bias_in_each_layer:
+            self.relative_bias = RelativeBias(self.config)
 
-    def bias(self, x: Array, context: Context) -> Array:
-        """Self-attention's bias by distance [N, Q + K], of states [B, Q, D]."""
-        by_distance = context.bias
-        if by_distance is None:
-            by_distance = RelativeBias(self.config, name="relative_bias")(context.buckets)
-        # Else XLA expands it before the loop over layers, and the whole lies in memory all the while.
-        return jax.lax.optimization_barrier((by_distance, jax.lax.stop_gradient(x)))[0]
+    def bias(self, context: Context) -> Array:
+        """Self-attention's bias of the context's buckets, [N, ...]."""
+        return self.relative_bias(context.buckets) if context.bias is None else context.bias
+
+    def attend(self, x: Array, context: Context) -> Array:
+        """Self-attention of all positions at once, added to the states [B, Q, D]."""
+        h = self.self_attention_norm(x)
+        # Else XLA expands the bias before the loop over layers, and the whole lies in memory all the while.
+        bias = jax.lax.optimization_barrier((self.bias(context), jax.lax.stop_gradient(x)))[0]
+        return self.add(x, self.self_attention(h, *self.self_attention.keys_values(h), bias, context.mask))
+
+    def feed_forward(self, x: Array) -> Array:
+        """The feed-forward layer added to the states."""
+        return self.add(x, self.mlp(self.mlp_norm(x)))
 
     def add(self, x: Array, branch: Array) -> Array:
         """Adds a residual branch; where the branch is float32, so is the sum before it is rounded."""
-        branch = nn.Dropout(self.config.dropout, deterministic=not self.train)(branch)
-        return constrain((x + branch).astype(x.dtype), STATES)
+        return constrain((x + self.dropout(branch)).astype(x.dtype), STATES)
 
 
 class EncoderBlock(_Block):
     """Self-attention and feed-forward over [B, S, D]."""
 
-    @nn.compact
-    def __call__(self, x: Array, _, context: Context) -> tuple[Array, None]:
-        attention = self.part(Attention, "self_attention")
-        h = RMSNorm(self.config, name="self_attention_norm")(x)
-        x = self.add(x, attention(h, *attention.keys_values(h), self.bias(x, context), context.mask))
-        h = RMSNorm(self.config, name="mlp_norm")(x)
-        return self.add(x, self.part(FeedForward, "mlp")(h)), None
+    def __call__(self, x: Array, context: Context) -> tuple[Array, None]:
+        return self.feed_forward(self.attend(x, context)), None
 
 
 class DecoderBlock(_Block):
     """Self-attention, cross-attention and feed-forward over [B, T, D]."""
 
-    @nn.compact
-    def __call__(self, x: Array, cache: Cache | None, context: Context) -> tuple[Array, Cache | None]:
-        attention = self.part(Attention, "self_attention")
-        h = RMSNorm(self.config, name="self_attention_norm")(x)
-        own = KeysValues(*attention.keys_values(h))
-        if cache is not None and context.position is not None:
-            own = write(cache.own, own, context.position)
-        x = self.add(x, attention(h, *own, self.bias(x, context), context.mask))
+    def setup(self) -> None:
+        super().setup()
+        self.cross_attention = Attention(self.config, adapter=self.adapter, train=self.train)
+        self.cross_attention_norm = RMSNorm(self.config)
 
-        attention = self.part(Attention, "cross_attention")
-        h = RMSNorm(self.config, name="cross_attention_norm")(x)
-        stored = None if cache is None else cache.cross
-        cross = stored or KeysValues(*attention.keys_values(context.encoded))
-        x = self.add(x, attention(h, *cross, None, context.cross_mask))
+    def __call__(self, x: Array, context: Context) -> tuple[Array, None]:
+        x = self.attend(x, context)
+        h, attention = self.cross_attention_norm(x), self.cross_attention
+        x = self.add(x, attention(h, *attention.keys_values(context.encoded), None, context.cross_mask))
+        return self.feed_forward(x), None
 
-        h = RMSNorm(self.config, name="mlp_norm")(x)
-        x = self.add(x, self.part(FeedForward, "mlp")(h))
-        if cache is None:
-            return x, None
-        return x, Cache(own, None if stored else cross)
+    def start(self, encoded: Array, slots: int) -> LayerCache:
+        """The cache of so many slots before the first step, of encoder states [B, S, D]."""
+        own = self.self_attention.remember(*empty_slots(self.config, encoded.shape[0], slots))
+        return LayerCache(own, self.cross_attention.remember(*self.cross_attention.keys_values(encoded)))
+
+    def step(self, x: Array, cache: LayerCache, context: Context, slot: Array) -> tuple[Array, LayerCache]:
+        """States [B, Q, D] of a decoding step, which are written at a slot, and the cache then."""
+        h = self.self_attention_norm(x)
+        branch, own = self.self_attention.step(h, cache.own, self.bias(context), context.mask, slot)
+        x = self.add(x, branch)
+        h = self.cross_attention_norm(x)
+        x = self.add(x, self.cross_attention.step(h, cache.cross, None, context.cross_mask)[0])
+        return self.feed_forward(x), cache._replace(own=own)
 
 
 class RelativeBias(nn.Module):
@@ -100,51 +112,70 @@ class RelativeBias(nn.Module):
 
     @nn.compact
     def __call__(self, buckets: Array) -> Array:
-        """[N, M] of buckets [M]."""
+        """[N, ...] of buckets [...]."""
         c = self.config
         init = nn.with_logical_partitioning(nn.initializers.normal(c.d_model**-0.5), ("buckets", "heads"))
         table = self.param("embedding", init, (c.relative_buckets, c.num_heads), jnp.float32)
-        return table[buckets].T
+        return jnp.moveaxis(table[buckets], -1, 0)
 
 
 class Stack(nn.Module):
-    """Scanned blocks between an embedding and a final norm."""
+    """Blocks between an embedding and a final norm: scanned, or each with variables of its own."""
 
     config: T5Config
     block: type[_Block]
     num_layers: int
     adapter: Adapter | None = None
     train: bool = False
+    unrolled: bool = False
 
     def setup(self) -> None:
         if not self.config.bias_in_each_layer:
             self.relative_bias = RelativeBias(self.config)
-        self.layers = nn.scan(
-            _remat(self.block, self.config.remat),
-            variable_axes={"params": 0, "adapter": 0},
-            split_rngs={"params": True, "adapter": True, "dropout": True},
-            in_axes=(0, nn.broadcast),
-            length=self.num_layers,
-            metadata_params={nn.PARTITION_NAME: "layers"},
-        )(self.config, adapter=self.adapter, train=self.train)
+        block, part = _remat(self.block, self.config.remat), dict(adapter=self.adapter, train=self.train)
+        if self.unrolled:
+            self.layers = [block(self.config, **part) for _ in range(self.num_layers)]
+        else:
+            self.layers = nn.scan(
+                block,
+                variable_axes={"params": 0, "adapter": 0},
+                split_rngs={"params": True, "adapter": True, "dropout": True},
+                in_axes=nn.broadcast,
+                length=self.num_layers,
+                metadata_params={nn.PARTITION_NAME: "layers"},
+            )(self.config, **part)
         self.final_norm = RMSNorm(self.config)
         self.dropout = nn.Dropout(self.config.dropout, deterministic=not self.train)
 
-    def positions(self, first: Array | int, queries: int, keys: int) -> tuple[Array, Array | None]:
-        """Buckets and biases of a Context; arguments as for `relative_distances`."""
+    def positions(self, distance: Array) -> tuple[Array, Array | None]:
+        """Buckets and biases of a Context, of distances between positions."""
         buckets = relative_buckets(
-            relative_distances(first, queries, keys),
+            distance,
             bidirectional=self.block is EncoderBlock,
             num_buckets=self.config.relative_buckets,
             max_distance=self.config.relative_max_distance,
         )
         return buckets, None if self.config.bias_in_each_layer else self.relative_bias(buckets)
 
-    def __call__(self, x: Array, context: Context, cache: Cache | None = None) -> tuple[Array, Cache | None]:
-        """States [B, Q, D] through all blocks, and the cache's change."""
+    def __call__(self, x: Array, context: Context) -> Array:
+        """States [B, Q, D] through all blocks."""
         x = constrain(self.dropout(x), STATES)
-        x, cache = self.layers(x, cache, context)
-        return self.dropout(self.final_norm(x)), cache
+        layers: Any = self.layers if self.unrolled else (self.layers,)
+        for layer in layers:
+            x, _ = layer(x, context)
+        return self.dropout(self.final_norm(x))
+
+    def start(self, encoded: Array, slots: int) -> Cache:
+        """The cache of unrolled blocks before the first step; see `DecoderBlock.start`."""
+        return tuple(layer.start(encoded, slots) for layer in self.layers)
+
+    def step(self, x: Array, cache: Cache, context: Context, slot: Array) -> tuple[Array, Cache]:
+        """States [B, Q, D] of a decoding step through unrolled blocks, and the cache then."""
+        new = []
+        for layer, its_cache in zip(self.layers, cache, strict=True):
+            x, its_cache = layer.step(x, its_cache, context, slot)
+            new.append(its_cache)
+        return self.final_norm(x), tuple(new)
 
 
 def _remat(block: type[_Block], remat: str) -> type[_Block]:
@@ -165,18 +196,21 @@ class T5(nn.Module):
       config: shape, variant and computation.
       adapter: what is learned on the base, and where; None for the bare base.
       train: whether dropout is on; the RNG 'dropout' is then needed.
+      unrolled: whether the decoder's layers have variables each, as `layout.laid_out` gives them; decoding
+        step by step needs it.
     """
 
     config: T5Config
     adapter: Adapter | None = None
     train: bool = False
+    unrolled: bool = False
 
     def setup(self) -> None:
         c = self.config
         stack = dict(adapter=self.adapter, train=self.train)
         self.shared = Embedding(c)
         self.encoder = Stack(c, EncoderBlock, c.num_encoder_layers, **stack)
-        self.decoder = Stack(c, DecoderBlock, c.num_decoder_layers, **stack)
+        self.decoder = Stack(c, DecoderBlock, c.num_decoder_layers, **stack, unrolled=self.unrolled)
         if not c.tied:
             self.lm_head = Head(c)
         if isinstance(self.adapter, SoftPrompt):
@@ -207,38 +241,43 @@ class T5(nn.Module):
         if isinstance(self.adapter, SoftPrompt):
             x = prepend(self.soft_prompt(self.adapter.weights(self.shared.embedding))["prompt"], x)
         length = x.shape[1]
-        context = Context(*self.encoder.positions(0, length, length), self.source_mask(inputs))
-        return self.encoder(x, context)[0]
+        distance = relative_distances(length, length)
+        return self.encoder(x, Context(*self.encoder.positions(distance), self.source_mask(inputs)))
 
     def decode(self, decoder_inputs: Array, encoded: Array, source_mask: Array) -> Array:
         """Logits [B, T, V] of all target positions at once."""
         length = decoder_inputs.shape[1]
         positions = jnp.arange(length)
         causal = (positions[:, None] >= positions[None, :])[None, None]
-        context = Context(*self.decoder.positions(0, length, length), causal, encoded, source_mask)
-        return self._logits(self.decoder(self.shared(decoder_inputs), context)[0])
+        distance = relative_distances(length, length)
+        context = Context(*self.decoder.positions(distance), causal, encoded, source_mask)
+        return self._logits(self.decoder(self.shared(decoder_inputs), context))
 
-    def decode_step(
-        self, tokens: Array, cache: Cache, position: Array, source_mask: Array, encoded: Array | None = None
-    ) -> tuple[Array, Cache]:
-        """One step of decoding.
+    def start(self, encoded: Array, slots: int) -> Cache:
+        """The decoder's memory before the first step; the encoded input is projected here, once.
 
         Args:
-          tokens: [B] int32, the tokens at `position`.
-          cache: the past; `write`-s of the positions before.
-          position: scalar int32.
+          encoded: [B, S, D].
+          slots: M, for what the decoder will write.
+        """
+        return self.decoder.start(encoded, slots)
+
+    def decode_step(self, tokens: Array, cache: Cache, step: Step, source_mask: Array) -> tuple[Array, Cache]:
+        """A step of decoding.
+
+        Args:
+          tokens: [B, Q] int32: the last tokens of Q beams, or Q tokens in a row.
+          cache: the past.
+          step: where they stand, and what they see.
           source_mask: [B, 1, 1, S].
-          encoded: [B, S, D], at the first step only, whose cache has no cross-attention yet.
 
         Returns:
-          Logits [B, V] of the next position, and the cache with this position written.
+          Logits [B, Q, V] of what comes next, and the cache with the tokens written.
         """
-        length = cache.own.key.shape[2]
-        seen = (jnp.arange(length) <= position)[None, None, None]
-        context = Context(*self.decoder.positions(position, 1, length), seen, encoded, source_mask, position)
-        x, new = self.decoder(self.shared(tokens[:, None]), context, cache)
-        assert new is not None
-        return self._logits(x)[:, 0], Cache(new.own, cache.cross or new.cross)
+        buckets = self.decoder.positions(-step.distance)
+        context = Context(*buckets, step.seen[:, None], cross_mask=source_mask)
+        x, cache = self.decoder.step(self.shared(tokens), cache, context, step.slot)
+        return self._logits(x), cache
 
     def _logits(self, x: Array) -> Array:
         if self.config.scale_decoder_output:
@@ -273,5 +312,6 @@ class Head(nn.Module):
     @nn.compact
     def __call__(self, x: Array) -> Array:
         init = nn.with_logical_partitioning(nn.initializers.normal(1.0), ("embed", "vocab"))
-        kernel = self.param("kernel", init, (self.config.d_model, self.config.vocab_size), jnp.float32)
+        shape = (self.config.d_model, self.config.vocab_size)
+        kernel = held(self, "kernel") or self.param("kernel", init, shape, jnp.float32)
         return classify(x, kernel)

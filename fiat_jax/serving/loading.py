@@ -38,7 +38,7 @@ def load_runs(runs: Mapping[str, Run], search: Search, reasoner: Reasoner, batch
     else:
         bank, longest = assemble_bank(first, runs), first.task.targets_length
         decoding = Decoder(
-            bank.model, bank.variables, bank.mesh, longest, search, batch_size, buckets_of(first.task)
+            bank.model, bank.variables, bank.mesh, longest, search, batch_size, buckets=buckets_of(first.task)
         )
         numbers = dict(bank.numbers)
     warm_up(decoding)

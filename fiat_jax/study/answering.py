@@ -31,9 +31,8 @@ def decoder(network: Network, weights: Variables, task: Task, search: Search, ba
       search: how tokens are chosen.
       batch_size: rows at a time; changes no answer.
     """
-    return Decoder(
-        network.answering, weights, network.mesh, task.targets_length, search, batch_size, buckets_of(task)
-    )
+    longest, buckets = task.targets_length, buckets_of(task)
+    return Decoder(network.answering, weights, network.mesh, longest, search, batch_size, buckets=buckets)
 
 
 def buckets_of(task: Task) -> tuple[int, ...]:

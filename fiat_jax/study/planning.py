@@ -13,7 +13,7 @@ from jax.sharding import NamedSharding
 
 from fiat_jax.adapters import Adapter, ProjectionAdapter
 from fiat_jax.checkpoints.names import rows
-from fiat_jax.decoding import greedy
+from fiat_jax.decoding import generate
 from fiat_jax.models import T5, T5Config
 from fiat_jax.parallel import Mesh, batch_sharding, own_rows, replicated, shardings
 from fiat_jax.parallel.plan import Estimate, estimate
@@ -118,7 +118,7 @@ def plan_decoding(work: Work, devices: Sequence[Any] | None = None) -> Estimate:
     inputs = _tokens(work, work.inputs_length, mesh)
     variables = {**base, **learned}
     with jax.set_mesh(mesh):
-        lowered = greedy.lower(model, variables, inputs, work.targets_length)
+        lowered = generate.lower(model, variables, inputs, work.targets_length)
     given: dict[str, Any] = {
         "base": variables["params"],
         "adapter": variables.get("adapter", {}),

@@ -10,7 +10,7 @@ import pytest
 from adapters.small import CONFIG, TOKENS, logits, moved, start, worst
 
 from fiat_jax.adapters import IA3, DoRA, LoRA, PrefixTuning, SoftPrompt, largest_change, merge, unmerge
-from fiat_jax.decoding import greedy
+from fiat_jax.decoding import generate
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5
 from fiat_jax.parallel import Mesh, shardings
@@ -70,7 +70,7 @@ def test_bfloat16_and_recomputation_give_what_float32_gives(adapter):
 def test_decoding_step_by_step_gives_what_all_positions_at_once_give(adapter):
     variables = moved(start(adapter), seed=3)
     model, inputs = T5(CONFIG, adapter), TOKENS.at[0, 4:].set(0)
-    tokens = greedy(model, variables, inputs, 5)
+    tokens = generate(model, variables, inputs, 5)
     shifted = jnp.pad(tokens[:, :-1], ((0, 0), (1, 0)))
     likeliest = jnp.argmax(jax.jit(model.apply)(variables, inputs, shifted), axis=-1)
     alive = jnp.cumsum(jnp.pad(tokens == 1, ((0, 0), (1, 0)))[:, :-1], axis=1) == 0

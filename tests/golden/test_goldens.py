@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fiat_jax.checkpoints import huggingface
-from fiat_jax.decoding import greedy
+from fiat_jax.decoding import generate
 from fiat_jax.models import T5
 from fiat_jax.training.losses import cross_entropy, shift_right
 
@@ -59,5 +59,5 @@ def test_greedy_answers_equal_the_reference_token_for_token(case):
     expected = case.expected["greedy"]
     inputs = case.expected.get("greedy_inputs", case.expected["inputs"])
     batches = (inputs[start : start + 10] for start in range(0, len(inputs), 10))
-    answers = [greedy(case.model, case.variables, batch, expected.shape[1]) for batch in batches]
+    answers = [generate(case.model, case.variables, batch, expected.shape[1]) for batch in batches]
     np.testing.assert_array_equal(np.concatenate(answers), expected)

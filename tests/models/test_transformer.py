@@ -11,8 +11,8 @@ import numpy as np
 import pytest
 
 from fiat_jax.checkpoints import Base
-from fiat_jax.decoding import greedy
-from fiat_jax.models import T5, empty_cache
+from fiat_jax.decoding import generate
+from fiat_jax.models import T5, Step, laid_out
 from fiat_jax.training import cross_entropy, shift_right
 
 GOLDEN = Path(__file__).parents[1] / "golden"
@@ -42,19 +42,31 @@ def test_bfloat16_stays_near_transformers_float32(golden):
     assert float(sums.loss / sums.weight) == pytest.approx(float(expected["loss"]), rel=1e-2)
 
 
-def test_one_step_at_a_time_gives_the_logits_of_all_at_once(golden):
+@pytest.mark.parametrize("at_once", [1, 3])
+def test_some_tokens_at_a_time_give_the_logits_of_all_at_once(golden, at_once):
     config, variables, expected = golden
-    model, inputs, targets = T5(config), expected["inputs"], jnp.asarray(expected["targets"][:, :6])
-    apply = partial(model.apply, variables)
-    encoded, mask = jax.jit(partial(apply, method="encode"))(inputs), apply(inputs, method="source_mask")
+    inputs, targets = expected["inputs"], jnp.asarray(expected["targets"][:, :6])
     tokens = shift_right(targets, config.decoder_start_id)
-    together = jax.jit(partial(apply, method="decode"))(tokens, encoded, mask)
-    step = jax.jit(partial(apply, method="decode_step"))
-    cache = empty_cache(config, *tokens.shape)
-    for position in range(tokens.shape[1]):
-        first = {"encoded": encoded} if position == 0 else {}
-        logits, cache = step(tokens[:, position], cache, jnp.int32(position), mask, **first)
-        np.testing.assert_allclose(logits, together[:, position], rtol=1e-4, atol=1e-4)
+    together = jax.jit(T5(config).apply)(variables, inputs, tokens)
+    model, variables = laid_out(T5(config), variables)
+    apply = partial(model.apply, variables)
+    mask, encoded = apply(inputs, method="source_mask"), jax.jit(partial(apply, method="encode"))(inputs)
+    cache = jax.jit(partial(apply, slots=6, method="start"))(encoded)
+    decode_step = jax.jit(partial(apply, method="decode_step"))
+    for first in range(0, 6, at_once):
+        distance = first + jnp.arange(at_once)[:, None] - jnp.arange(6)
+        step = Step(jnp.int32(first), distance, (distance >= 0)[None])
+        logits, cache = decode_step(tokens[:, first : first + at_once], cache, step, mask)
+        np.testing.assert_allclose(logits, together[:, first : first + at_once], rtol=1e-4, atol=1e-4)
+
+
+def test_weights_laid_out_for_decoding_give_the_same_logits_all_at_once(golden):
+    config, variables, expected = golden
+    tokens = shift_right(jnp.asarray(expected["targets"]), config.decoder_start_id)
+    model, changed = laid_out(T5(config), variables)
+    logits = jax.jit(model.apply)(changed, expected["inputs"], tokens)
+    expected = jax.jit(T5(config).apply)(variables, expected["inputs"], tokens)
+    np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
 
 
 def test_padding_and_neighbours_change_nothing(golden):
@@ -80,7 +92,7 @@ def test_remat_changes_no_gradient(golden, remat):
 def test_a_row_of_padding_is_done_before_it_starts(golden):
     config, variables, expected = golden
     rows = np.concatenate([expected["inputs"][:1], np.zeros_like(expected["inputs"][:1])])
-    answers = np.asarray(greedy(T5(config), variables, rows, 8))
+    answers = np.asarray(generate(T5(config), variables, rows, 8))
     assert not answers[1].any()
     np.testing.assert_array_equal(answers[0], expected["greedy"][0, :8])
 

@@ -17,7 +17,7 @@ from flax import linen as nn
 from fiat_jax.adapters import LoRA, merge
 from fiat_jax.config import parse
 from fiat_jax.config.files import SHIPPED
-from fiat_jax.decoding import greedy
+from fiat_jax.decoding import generate
 from fiat_jax.models import T5, T5Config
 from fiat_jax.parallel import put_batch, shardings
 from fiat_jax.study.experiment import abstract_variables
@@ -108,14 +108,14 @@ def answers(case: Case) -> dict[str, Any]:
     """Answers of the adapter merged into its base, their likelihood, and how often each compiles."""
     merging = jax.jit(partial(merge, adapter=ADAPTER), out_shardings=case.places["params"])
     weights = {"params": merging(case.variables["params"], case.variables["adapter"])}
-    before, model = (greedy._cache_size(), eval_step._cache_size()), T5(CONFIG)
+    before, model = (generate._cache_size(), eval_step._cache_size()), T5(CONFIG)
     batches = [put_batch(batch(seed, TARGETS["adapter"]), case.mesh) for seed in (0, 1)]
-    tokens = [greedy(model, weights, each["inputs"], 6) for each in batches]
+    tokens = [generate(model, weights, each["inputs"], 6) for each in batches]
     sums = [eval_step(model, weights, each) for each in batches]
     return {
         "tokens": np.asarray(tokens),
         "losses": np.asarray([each.loss for each in sums]),
-        "compiles of greedy": greedy._cache_size() - before[0],
+        "compiles of greedy": generate._cache_size() - before[0],
         "compiles of eval_step": eval_step._cache_size() - before[1],
         "whole": all(x.sharding.is_fully_replicated for x in jax.tree.leaves((tokens, sums))),
     }
@@ -125,7 +125,7 @@ def programs(case: Case) -> dict[str, str]:
     """The compiled programs of a LoRA step and of decoding."""
     step, state, base = training(case, "adapter")
     placed = put_batch(batch(0, TARGETS["adapter"]), case.mesh)
-    decoding = greedy.lower(T5(CONFIG), {"params": case.variables["params"]}, placed["inputs"], 6)
+    decoding = generate.lower(T5(CONFIG), {"params": case.variables["params"]}, placed["inputs"], 6)
     stepping = step.lower(state, base, placed, jax.random.key(0))
     return {"step": stepping.compile().as_text(), "greedy": decoding.compile().as_text()}
 

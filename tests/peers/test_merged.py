@@ -13,7 +13,7 @@ from peers.test_parity import SMALL, assert_close, our_run, their_run
 from fiat_jax.adapters import IA3, DoRA, LoRA
 from fiat_jax.checkpoints import huggingface, write_adapter
 from fiat_jax.checkpoints.derived import write_like
-from fiat_jax.decoding import greedy
+from fiat_jax.decoding import generate
 from fiat_jax.models import T5
 from fiat_jax.study.merging import merge_folder
 
@@ -87,7 +87,7 @@ def test_a_merged_folder_answers_in_transformers_and_ctranslate2_as_base_and_ada
     sentences = [[model.words[one] for one in row] for row in model.inputs]
     settings = dict(beam_size=1, max_decoding_length=STEPS, max_batch_size=1)
     found = [result.hypotheses[0] for result in translator.translate_batch(sentences, **settings)]
-    answers = np.asarray(greedy(T5(model.config, adapter), variables, model.inputs, STEPS))
+    answers = np.asarray(generate(T5(model.config, adapter), variables, model.inputs, STEPS))
     assert answers[:, 2:].any()
     for row, words in zip(answers, found, strict=True):
         ids = [one for one in row if one > 1]

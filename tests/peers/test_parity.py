@@ -11,7 +11,7 @@ import pytest
 from flax.traverse_util import flatten_dict
 
 from fiat_jax.checkpoints import huggingface, names
-from fiat_jax.decoding import greedy
+from fiat_jax.decoding import generate
 from fiat_jax.errors import DataError
 from fiat_jax.models import T5
 from fiat_jax.training.losses import cross_entropy, shift_right
@@ -112,7 +112,7 @@ def test_greedy_answers_equal_transformers(pair):
     expected = pair.theirs.generate(
         inputs, attention_mask=(inputs != 0).long(), do_sample=False, num_beams=1, max_new_tokens=20
     )[:, 1:].numpy()
-    answers = np.asarray(greedy(T5(pair.config), {"params": pair.params}, pair.inputs, 20))
+    answers = np.asarray(generate(T5(pair.config), {"params": pair.params}, pair.inputs, 20))
     np.testing.assert_array_equal(answers[:, : expected.shape[1]], expected)
     assert not answers[:, expected.shape[1] :].any()
 
