@@ -68,10 +68,11 @@ def begin(
     inputs: Array,
     seed: Array,
     spans: Spans | None,
+    adapter: Array | None = None,
 ) -> Rows:
     """Rows of which nothing is written; see `new_rows`."""
     with nn.logical_axis_rules(RULES):
-        return pinned(new_rows(model, variables, search, inputs, seed, spans, max_length))
+        return pinned(new_rows(model, variables, search, inputs, seed, spans, max_length, adapter))
 
 
 def decode(

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 import jax
 import jax.numpy as jnp
 
+from fiat_jax.adapters import for_rows
 from fiat_jax.decoding.search import BeamSearch, Search
 from fiat_jax.decoding.spans import Spans, allowed, standing
 from fiat_jax.models import T5, Cache, Step
@@ -49,6 +50,7 @@ class Rows(NamedTuple):
       spans: what the answers are runs of, or None.
       at: [B, Q, P] bool, where in them what is written ends, or None.
       kept: of a beam search, else None.
+      adapter: [B] int32, each row's in a bank; None where the model has no bank.
     """
 
     last: Array
@@ -63,6 +65,7 @@ class Rows(NamedTuple):
     spans: Spans | None = None
     at: Array | None = None
     kept: Kept | None = None
+    adapter: Array | None = None
 
 
 def beams(search: Search) -> int:
@@ -78,6 +81,7 @@ def new_rows(
     seed: Array,
     spans: Spans | None,
     max_length: int,
+    adapter: Array | None = None,
 ) -> Rows:
     """Rows of which nothing is written.
 
@@ -89,7 +93,9 @@ def new_rows(
       seed: [B] int32.
       spans: of the rows, or None.
       max_length: T.
+      adapter: [B] int32, where the model's adapter is a bank.
     """
+    variables = chosen(variables, adapter)
     config, batch, width = model.config, inputs.shape[0], beams(search)
     encoded = model.apply(variables, inputs, method="encode")
     one = jnp.zeros((batch, width), jnp.float32)
@@ -111,7 +117,15 @@ def new_rows(
         spans=spans,
         at=None if spans is None else jnp.zeros((batch, width, spans.tokens.shape[1]), bool),
         kept=kept,
+        adapter=adapter,
     )
+
+
+def chosen(variables: Variables, adapter: Array | None) -> Variables:
+    """The collections with, of a bank, what each row asks for."""
+    if adapter is None:
+        return variables
+    return {**variables, "adapter": for_rows(variables["adapter"], adapter)}
 
 
 NOT_YET = -1e9
@@ -129,6 +143,7 @@ def advanced(model: T5, variables: Variables, rows: Rows, step: Array) -> tuple[
     Returns:
       Logits [B, Q, V] float32, and the rows with their cache.
     """
+    variables = chosen(variables, rows.adapter)
     (_, width, slots), length = rows.seen.shape, rows.tokens.shape[-1]
     turn = step % length
     slot = jnp.arange(slots)

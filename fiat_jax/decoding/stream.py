@@ -8,6 +8,7 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 
+from fiat_jax.adapters import LoRABank
 from fiat_jax.decoding.generate import begin, decode
 from fiat_jax.decoding.rows import NOT_YET, Rows
 from fiat_jax.decoding.search import GREEDY, Search
@@ -131,12 +132,16 @@ class Decoder:
         for row, one in zip(inputs, requests, strict=True):
             row[: len(one.inputs)] = one.inputs
         batch = {"inputs": inputs[own], "seed": np.array([one.seed for one in requests], np.int32)[own]}
+        if isinstance(self.model.adapter, LoRABank):
+            numbers = [one.adapter for one in requests]
+            self.model.adapter.check(numbers)
+            batch["adapter"] = np.array(numbers, np.int32)[own]
         held = None
         if self.constrained:
             held = stack([one.spans for one in requests], width)
             held = Spans(*put_batch([part[own] for part in held], self.mesh))
         placed = put_batch(batch, self.mesh)
-        return self._begin(self.variables, placed["inputs"], placed["seed"], held)
+        return self._begin(self.variables, placed["inputs"], placed["seed"], held, placed.get("adapter"))
 
     def answer(self, tokens: np.ndarray, scores: np.ndarray) -> Answer:
         """An answer of the tokens [n, T] and scores [n] of a row."""
