@@ -2,6 +2,7 @@
 
 from collections import deque
 from collections.abc import Mapping
+from itertools import product
 
 import numpy as np
 
@@ -47,14 +48,20 @@ def load_runs(runs: Mapping[str, Run], search: Search, reasoner: Reasoner, batch
 
 
 def warm_up(decoding: Decoder) -> None:
-    """Answers one request of each length that inputs are padded to, so that the first callers do not wait."""
+    """Has all shapes compiled that a decoder uses, so that no caller waits for a compiler.
+
+    For each width of inputs it answers as many requests at once as each size of a batch has rows.
+    """
     ending = decoding.model.config.eos_id
-    requests = deque(Request(np.full(length, ending, np.int32)) for length in decoding.buckets)
+    batches = deque(product(decoding.buckets, decoding.sizes))
 
     def take(count: int, idle: bool) -> list[tuple[None, Request]] | None:
-        if not requests:
+        if not batches:
             return None
-        return [(None, requests.popleft())] if idle else []  # one at a time, each in its own length
+        if not idle:
+            return []
+        width, rows = batches.popleft()
+        return [(None, Request(np.full(width, ending, np.int32)))] * rows
 
     for _ in decoding.run(take):
         pass

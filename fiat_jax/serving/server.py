@@ -1,9 +1,12 @@
 """From a socket to an exit: the server's life, and what a signal does to it."""
 
 import asyncio
+import atexit
 import ipaddress
 import logging
+import os
 import socket
+import sys
 import threading
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
@@ -19,6 +22,9 @@ from fiat_jax.serving.service import Loaded, Service
 
 _CLOSING_S = 5
 """How long a caller may take to read its answer when the server stops."""
+
+_ENDING_S = 1.0
+"""How long the decoding thread may take to end, when there is nothing left for it to do."""
 
 _log = logging.getLogger(__name__)
 
@@ -58,11 +64,21 @@ class Server:
           FiatError: there was no time to answer all that was accepted.
           BaseException: what the decoding thread died of.
         """
-        _log.info("%s: loading; GET /health says when it is ready, GET /docs how to ask", self.address)
-        if not self._loopback:
-            _log.warning("there is no authentication: whoever reaches this address can ask")
+        service = Service(self._limits)
+        decoding = threading.Thread(target=service.run, args=(self._load, self.stop), daemon=True)
         with self._socket, first_signal(lambda _: self.stop()):
-            asyncio.run(self._serve())
+            _log.info("%s: loading; GET /health says when it is ready, GET /docs how to ask", self.address)
+            if not self._loopback:
+                _log.warning("there is no authentication: whoever reaches this address can ask")
+            decoding.start()
+            left = asyncio.run(self._serve(service))
+        decoding.join(_ENDING_S)
+        if decoding.is_alive():
+            atexit.register(_leave, FiatError.exit_code if left else 0)
+        if service.failure is not None:
+            raise service.failure
+        if left:
+            raise FiatError(f"expected to answer all rows within {self._limits.drain_s:g} s, gave up {left}.")
 
     def stop(self) -> None:
         """Accepts no more and ends when what was accepted is answered; may be called from any thread."""
@@ -70,25 +86,27 @@ class Server:
         with suppress(RuntimeError):  # the loop has ended, and all is stopped
             self._stop()
 
-    async def _serve(self) -> None:
+    async def _serve(self, service: Service) -> int:
+        """Serves until it is told to stop; gives how many rows had to be given up."""
         stop, loop = asyncio.Event(), asyncio.get_running_loop()
         self._stop = lambda: loop.call_soon_threadsafe(stop.set)
         if self._stopping:
             stop.set()
-        service = Service(self._limits)
-        decoding = threading.Thread(target=service.run, args=(self._load, self.stop), daemon=True)
-        decoding.start()
         server = _uvicorn(make_app(service, self._about))
         serving = asyncio.create_task(server.serve([self._socket]))
+        serving.add_done_callback(lambda _: stop.set())
         await stop.wait()
         left = await service.drain()
         server.should_exit = True
         await serving
-        if service.failure is not None:
-            raise service.failure
-        if left:
-            raise FiatError(f"expected to answer all rows within {self._limits.drain_s:g} s, gave up {left}.")
-        decoding.join()
+        return left
+
+
+def _leave(code: int) -> None:
+    """Ends the process with a thread still at work: Python's own end would pull XLA from under it."""
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os._exit(code)
 
 
 class _Uvicorn(uvicorn.Server):

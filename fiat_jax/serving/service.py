@@ -71,6 +71,7 @@ class Service:
       limits: how much it takes on.
 
     Attributes:
+      loaded: what answers, when it is there.
       failure: what the decoding thread died of.
     """
 
@@ -78,7 +79,7 @@ class Service:
         self.limits = limits
         self.metrics, self.queue, self.workers = Metrics(), Queue(), Workers(limits.calls)
         self.failure: BaseException | None = None
-        self._loaded: Loaded | None = None
+        self.loaded: Loaded | None = None
         self._draining = False
         self._accepted = 0
         self._idle = asyncio.Event()
@@ -94,9 +95,9 @@ class Service:
         """
         started = time.monotonic()
         try:
-            self._loaded = load()
+            self.loaded = load()
             _log.info("ready after %.1f s", time.monotonic() - started)
-            self.queue.run(self._loaded.decode)
+            self.queue.run(self.loaded.decode)
         except BaseException as error:
             self.failure = error
         finally:
@@ -108,7 +109,7 @@ class Service:
             return f"decoding has failed ({type(self.failure).__name__})"
         if self._draining:
             return "the server is stopping"
-        return "the model is being loaded" if self._loaded is None else None
+        return "the model is being loaded" if self.loaded is None else None
 
     def gauges(self) -> dict[str, tuple[str, float]]:
         """What is measured now, for `Metrics.text`."""
@@ -172,7 +173,7 @@ class Service:
             )
 
     def _ready(self) -> Loaded:
-        reason, loaded = self.health(), self._loaded
+        reason, loaded = self.health(), self.loaded
         if reason is not None or loaded is None:
             raise Refusal(503, f"expected a server that is ready, but {reason}; try again.", retry_after=1)
         return loaded

@@ -127,9 +127,9 @@ def serving(limits: Limits | None = None, load=None):
         assert not running.thread.is_alive()
 
 
-def until(happens) -> None:
+def until(happens, seconds: float = 20) -> None:
     """Returns when something is so, which must be soon."""
-    end = time.monotonic() + 20
+    end = time.monotonic() + seconds
     while not happens():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.01)
