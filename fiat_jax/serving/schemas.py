@@ -56,7 +56,7 @@ class About(BaseModel):
     variant: str
     fields: Annotated[Sequence[str], Field(description="What a row has.")]
     adapters: Annotated[Sequence[str], Field(description="By name, the default first.")]
-    limits: dict[str, float]
+    limits: dict[str, int | float]
 
 
 def why_unsendable(rows: Sequence[Fields]) -> str | None:

@@ -146,7 +146,7 @@ class Service:
         return answers
 
     async def drain(self) -> int:
-        """Accepts no more, and waits until what was accepted is answered, or has been given up.
+        """Accepts no more, waits until what was accepted is answered or has been given up, and ends all.
 
         Returns:
           How many rows were given up.
@@ -160,6 +160,8 @@ class Service:
         await self._idle.wait()
         self.queue.close()
         self.workers.close()
+        for adapter in self.loaded.adapters.values() if self.loaded else ():
+            adapter.predictor.close()
         return left
 
     def _check_size(self, rows: Sequence[Row]) -> None:
@@ -234,8 +236,6 @@ class Service:
         prepared = await _all([self.workers.submit(_refusing, prepare, row) for row in checked])
         try:
             answers = await _all([self.queue.put(one.request) for one in prepared])
-        except Refusal:
-            raise
         except Exception as error:
             raise Refusal(500, f"no answer: decoding has failed ({type(error).__name__}).") from error
         return [

@@ -35,7 +35,7 @@ class FakePredictor:
         self.reason.set()
         self.batches: list[list[str]] = []
         self.asked: list[str] = []
-        self.broken = False
+        self.broken = self.closed = False
 
     def check(self, row, where):
         if not isinstance(row.get("text"), str):
@@ -57,6 +57,9 @@ class FakePredictor:
     def answer(self, row, rationale, written, cut):
         text = bytes(written.tokens[0].astype(np.uint8)).decode()
         return {**row, "prediction": text, "score": -1.0, "tokens": len(text), "rationale": rationale}
+
+    def close(self):
+        self.closed = True
 
     def run(self, take) -> Iterator[tuple[object, Answer]]:
         while (given := take(BATCH, True)) is not None:

@@ -229,7 +229,7 @@ def test_a_server_that_stops_answers_what_it_accepted_and_refuses_the_rest():
         running.predictor.go.set()
         assert [reply.result().json() for reply in accepted] == [[expected(f"row {n}")] for n in range(6)]
         running.thread.join(20)
-        assert running.failure is None
+        assert running.failure is None and running.predictor.closed
         with pytest.raises(httpx.ConnectError):
             httpx.get(f"{running.server.address}/health")
 

@@ -54,7 +54,7 @@ def good(rng: random.Random, name: str) -> Case:
 
 
 def _row(rng: random.Random, name: str) -> dict[str, Any]:
-    words = " ".join(rng.choices(["sand", "stone", "salt", "river", "lies", "at"], k=rng.randint(0, 9)))
+    words = " ".join(rng.choices(["sand", "stone", "salt", "river", "lies", "at"], k=rng.randint(1, 9)))
     return {"question": f"what lies at {name}?", "context": words}
 
 
