@@ -35,6 +35,7 @@ SETTINGS = {
     "BeamSearch": "fiat_jax.decoding.search:BeamSearch",
     "Experiment": "fiat_jax.study.experiment:Experiment",
     "Tuning": "fiat_jax.study.tuning:Tuning",
+    "Limits": "fiat_jax.serving.limits:Limits",
 }
 """Frozen dataclasses by gin name."""
 
@@ -63,6 +64,7 @@ COMMANDS = {
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts", joins=True),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads", joins=True),
     "predict": Command("fiat_jax.cli.predict:predict", "answer new inputs with a run", "reads", joins=True),
+    "serve": Command("fiat_jax.cli.serve:serve", "answer over HTTP with a run", "reads"),
     "export": Command("fiat_jax.cli.export:export", "take what a run has learned elsewhere", "reads"),
     "import_adapter": Command(
         "fiat_jax.cli.importing:import_adapter", "make a run of a PEFT adapter", "starts", "import"

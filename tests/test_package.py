@@ -31,6 +31,7 @@ FLOORS = (
     {"reasoning"},
     {"data"},
     {"study"},
+    {"serving"},
     {"configurables"},
     {"config"},
     {"cli"},
@@ -46,10 +47,14 @@ OWNERS = {
     "tensorflow_datasets": {"data"},
     "httpx": {"reasoning"},
     "apache_beam": {"reasoning"},
+    "fastapi": {"serving"},
+    "starlette": {"serving"},
+    "pydantic": {"serving"},
+    "uvicorn": {"serving"},
 }
 """Libraries that only some rooms know."""
 
-OPTIONAL = {"apache_beam"}
+OPTIONAL = {"apache_beam", "fastapi", "starlette", "pydantic", "uvicorn"}
 """Libraries that an extra brings."""
 
 DISTRIBUTIONS = {

@@ -31,9 +31,14 @@ def decoder(network: Network, weights: Variables, task: Task, search: Search, ba
       search: how tokens are chosen.
       batch_size: rows at a time; changes no answer.
     """
+    longest, buckets = task.targets_length, buckets_of(task)
+    return Decoder(network.answering, weights, network.mesh, longest, search, batch_size, buckets=buckets)
+
+
+def buckets_of(task: Task) -> tuple[int, ...]:
+    """The lengths that inputs of a task are padded to."""
     longest = task.inputs_length
-    buckets = (*(size for size in EVAL_BUCKETS if size < longest), longest)
-    return Decoder(network.answering, weights, network.mesh, task.targets_length, search, batch_size, buckets)
+    return (*(size for size in EVAL_BUCKETS if size < longest), longest)
 
 
 def seed_of(id: str, search: Search) -> int:
