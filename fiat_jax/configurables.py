@@ -30,6 +30,7 @@ SETTINGS = {
     "OpenAI": "fiat_jax.reasoning.clients:OpenAI",
     "Replay": "fiat_jax.reasoning.clients:Replay",
     "Beam": "fiat_jax.reasoning.beam:Beam",
+    "Rank": "fiat_jax.decoding.rank:Rank",
     "Experiment": "fiat_jax.study.experiment:Experiment",
     "Tuning": "fiat_jax.study.tuning:Tuning",
 }

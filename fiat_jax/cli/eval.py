@@ -1,11 +1,19 @@
 """`fiat eval`: scores a run on a split."""
 
+from fiat_jax.decoding.rank import Rank
 from fiat_jax.paths import at
 from fiat_jax.study.evaluation import evaluate_run
 from fiat_jax.study.experiment import Experiment
 
 
-def evaluate(run_dir: str, experiment: Experiment, split: str = "test", batch_size: int = 32) -> None:
+def evaluate(
+    run_dir: str,
+    experiment: Experiment,
+    split: str = "test",
+    batch_size: int = 32,
+    rank: Rank | None = None,
+    calibrate: bool = False,
+) -> None:
     """Answers a split with the best checkpoint of a run, and scores the answers.
 
     Args:
@@ -13,6 +21,9 @@ def evaluate(run_dir: str, experiment: Experiment, split: str = "test", batch_si
       experiment: what was tuned on what; read from the run folder.
       split: which examples.
       batch_size: examples at a time; changes no answer.
+      rank: labels to choose from, for a task of classification; None to let the model write.
+      calibrate: whether to fit the temperature of the labels on this split, for what is ranked later; not on
+        the split that is reported.
     """
-    scored = evaluate_run(at(run_dir), experiment, split, batch_size)
+    scored = evaluate_run(at(run_dir), experiment, split, batch_size, rank, calibrate)
     print(scored.table())
