@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fiat_jax.checkpoints import CheckpointStore
+from fiat_jax.data.labels import right_labels
 from fiat_jax.data.pipeline import Counts, load_examples
 from fiat_jax.decoding import Rank
 from fiat_jax.errors import ConfigError
@@ -14,7 +15,7 @@ from fiat_jax.paths import append
 from fiat_jax.study.answering import answer, scores, write_predictions
 from fiat_jax.study.calibrating import calibrate_ranking, calibrated
 from fiat_jax.study.experiment import Experiment, Network, assemble
-from fiat_jax.study.ranking import rank_examples, right_labels
+from fiat_jax.study.ranking import rank_examples
 from fiat_jax.study.report import write_report
 from fiat_jax.study.tuning import BEST, fingerprint, restore_learned
 from fiat_jax.typing import Variables
@@ -90,7 +91,7 @@ def evaluate_run(
     task = experiment.task
     examples = load_examples(task, experiment.variant, split)
     check_same("examples", fingerprint(examples))
-    right = None if rank is None else right_labels(examples, task, rank)
+    right = None if rank is None else right_labels(examples, task, rank.labels)
     network = assemble(experiment, seed=0)
     weights, step = best_weights(run_dir, network)
     fields: list[dict[str, Any]] = [{}] * len(examples)

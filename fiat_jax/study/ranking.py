@@ -8,10 +8,10 @@ import jax
 import numpy as np
 
 from fiat_jax.data.batches import eval_batches
+from fiat_jax.data.labels import encode_labels
 from fiat_jax.data.metrics import average_precision
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import check_target
 from fiat_jax.decoding import (
     Rank,
     expected_calibration_error,
@@ -19,7 +19,7 @@ from fiat_jax.decoding import (
     label_log_likelihoods,
     negative_log_likelihood,
 )
-from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.errors import ConfigError
 from fiat_jax.parallel import fetch, own_rows, put_batch
 from fiat_jax.study.experiment import Network
 from fiat_jax.typing import Variables
@@ -84,9 +84,11 @@ def rank_examples(
       rank: which labels, and how; `calibrating.calibrated` gives it a run's temperature.
 
     Raises:
-      ConfigError, DataError: as `label_ids`.
+      ConfigError: labels that are ranked by their first token share one.
+      ConfigError, DataError: as `encode_labels`.
     """
-    ids = label_ids(task, rank)
+    ids = encode_labels(task, rank.labels)
+    _check_firsts(rank, ids)
     score, labels, lengths = label_log_likelihoods, _stacked(ids, examples.pad_id), np.array([*map(len, ids)])
     if rank.first_token:
         score, labels, lengths = first_step_log_probabilities, labels[:, 0], np.ones_like(lengths)
@@ -103,50 +105,16 @@ def rank_examples(
     return Ranking(best, rank.probabilities(scores), scores, rank)
 
 
-def label_ids(task: Task, rank: Rank) -> list[list[int]]:
-    """The token ids of the labels, with their ends.
-
-    Raises:
-      ConfigError: the vocabulary cannot write one, or two that are ranked by their first token share it.
-      DataError: one is too long.
-    """
-    tokens = task.tokens()
-    every = [tokens.encode(label) for label in rank.labels]
+def _check_firsts(rank: Rank, every: Sequence[Sequence[int]]) -> None:
+    """Makes sure that labels which are ranked by their first token differ in it."""
+    by_first: dict[int, str] = {}
     for label, ids in zip(rank.labels, every, strict=True):
-        if tokens.unk_id in ids or (back := tokens.decode(ids)) != label:
-            what = "with unknown tokens" if tokens.unk_id in ids else f"as {back!r}"
+        other = by_first.setdefault(ids[0], label)
+        if rank.first_token and other != label:
             raise ConfigError(
-                f"Rank.labels: expected texts that the vocabulary {task.vocabulary} can write, but {label!r} "
-                f"comes out {what}; name the label otherwise, in the rows too."
+                f"Rank.first_token: expected labels that differ in their first token, found {other!r} and "
+                f"{label!r}; name one of them otherwise, or rank by whole labels."
             )
-        check_target(label, tokens, task.targets_length, "Rank.labels")
-    firsts = [ids[0] for ids in every]
-    if rank.first_token and len(set(firsts)) < len(firsts):
-        twice = [label for label, id in zip(rank.labels, firsts, strict=True) if firsts.count(id) > 1]
-        raise ConfigError(
-            f"Rank.first_token: expected labels that differ in their first token, found {twice[0]!r} and "
-            f"{twice[1]!r}; name one of them otherwise, or set it to False."
-        )
-    return [[*ids, tokens.eos_id] for ids in every]
-
-
-def right_labels(examples: Examples, task: Task, rank: Rank) -> np.ndarray:
-    """Which label each example's target is, [N] int.
-
-    Raises:
-      DataError: a target is none of the labels; the message names the example.
-      ConfigError, DataError: as `label_ids`.
-    """
-    places = {tuple(ids): at for at, ids in enumerate(label_ids(task, rank))}
-    right = [places.get(tuple(target.tolist()), -1) for target in examples.targets]
-    if -1 in right:
-        at = right.index(-1)
-        raise DataError(
-            f"task {task.name}, example {examples.ids[at]}: expected a target among the labels "
-            f"{', '.join(map(repr, rank.labels))}, found {task.tokens().decode(examples.targets[at])!r}; "
-            "add it to Rank.labels, or mend the row."
-        )
-    return np.array(right)
 
 
 def _stacked(every: Sequence[Sequence[int]], pad_id: int) -> np.ndarray:
