@@ -30,10 +30,10 @@ def variables():
 
 
 def by_hand(variables, inputs, target):
-    """The log-likelihood of one target of one row, neither padded."""
+    """The log-likelihood of one target, without its padding, of one row."""
     target = [id for id in target if id != CONFIG.pad_id]
-    row = jnp.asarray([[id for id in inputs if id != CONFIG.pad_id]])
-    logits = jax.jit(MODEL.apply)(variables, row, jnp.asarray([[CONFIG.decoder_start_id, *target[:-1]]]))
+    before = jnp.asarray([[CONFIG.decoder_start_id, *target[:-1]]])
+    logits = jax.jit(MODEL.apply)(variables, jnp.asarray(inputs)[None], before)
     return sum(float(jax.nn.log_softmax(logits[0, at])[id]) for at, id in enumerate(target))
 
 

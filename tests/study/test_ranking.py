@@ -4,10 +4,13 @@ import json
 import math
 import re
 import shlex
+import shutil
 from pathlib import Path
 
+import jax
 import numpy as np
 import pytest
+from study.conftest import write_jsonl, write_world
 
 from fiat_jax.cli import main
 from fiat_jax.config import parse
@@ -28,22 +31,29 @@ Experiment.variant = 'plain'
 """
 
 
-@pytest.fixture
-def questions(world):
-    """The world with yes or no for its answers, as in mine.gin."""
+@pytest.fixture(scope="module")
+def trained(tmp_path_factory):
+    """A world with yes or no for its answers, mine.gin, and a run."""
+    folder = tmp_path_factory.mktemp("questions")
+    write_world(folder)
     for split in ("train", "validation", "test"):
-        path = Path(f"{split}.jsonl")
-        rows = [json.loads(line) for line in path.read_text().splitlines()]
-        answers = ["yes" if n % 3 else "no" for n in range(len(rows))]
-        lines = (json.dumps(row | {"answer": a}) + "\n" for row, a in zip(rows, answers, strict=True))
-        path.write_text("".join(lines))
-    Path("mine.gin").write_text("include 'world.gin'\n" + GIN)
-    return world
+        rows = [json.loads(line) for line in (folder / f"{split}.jsonl").read_text().splitlines()]
+        write_jsonl(
+            folder / f"{split}.jsonl",
+            [row | {"answer": "yes" if n % 3 else "no"} for n, row in enumerate(rows)],
+        )
+    (folder / "mine.gin").write_text("include 'world.gin'\n" + GIN)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.chdir(folder)
+        assert main(["train", "--gin_file", "mine.gin", "--run_dir", "run"]) == 0
+    return folder
 
 
 @pytest.fixture
-def run(questions):
-    assert main(["train", "--gin_file", "mine.gin", "--run_dir", "run"]) == 0
+def run(trained, tmp_path, monkeypatch):
+    """The working directory: a copy of what was trained."""
+    shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
+    monkeypatch.chdir(tmp_path)
 
 
 def fiat_eval(*words):
@@ -107,12 +117,12 @@ def test_a_ranking_is_that_of_one_label_and_example_at_a_time(run, first_token):
     weights, _ = best_weights(Path("run"), network)
     ranking = rank_examples(network, weights, examples, task, 4, rank)
     tokens, model = task.tokens(), network.answering
-    expected = np.zeros((len(examples), 2))
+    apply, expected = jax.jit(model.apply), np.zeros((len(examples), 2))
     for row, inputs in enumerate(examples.inputs):
+        padded = np.pad(inputs, (0, task.inputs_length - len(inputs)))[None]
         for at, label in enumerate(rank.labels):
             ids = np.array([[*tokens.encode(label), tokens.eos_id]])[:, : 1 if first_token else None]
-            decoder_inputs = shift_right(ids, model.config.decoder_start_id)
-            logits = model.apply(weights, inputs[None], decoder_inputs)
+            logits = apply(weights, padded, shift_right(ids, model.config.decoder_start_id))
             loss = cross_entropy(logits, ids, np.ones(ids.shape, np.float32)).loss
             expected[row, at] = -float(loss) / ids.shape[1] ** 0.5
     np.testing.assert_allclose(ranking.scores, expected, rtol=1e-4)
@@ -158,21 +168,17 @@ def test_three_labels_have_no_precision_and_recall(run):
         "one label",
     ],
 )
-def test_what_cannot_be_ranked_is_one_sentence(questions, capsys, words, code, sentence):
-    assert main(["train", "--gin_file", "mine.gin", "--run_dir", "run", "--dry_run"]) == 0
-    Path("run").mkdir()
-    Path("run/config.gin").write_text(capsys.readouterr().out)
+def test_what_cannot_be_ranked_is_one_sentence(run, capsys, words, code, sentence):
     assert fiat_eval(*words) == code
     said = capsys.readouterr().err.splitlines()[-1]
     assert said.startswith("fiat eval: ") and re.search(sentence, said), said
 
 
-def test_every_command_of_the_documentation_is_accepted(questions, capsys):
-    assert main(["train", "--gin_file", "world.gin", "--run_dir", "runs/mine", "--dry_run"]) == 0
-    Path("runs/mine").mkdir(parents=True)
-    Path("runs/mine/config.gin").write_text(capsys.readouterr().out)
+def test_every_command_of_the_documentation_does_what_it_says(run, capsys):
+    Path("run").rename(Path("runs").mkdir() or "runs/mine")
     page = Path(__file__).parents[2] / "docs" / "scoring.md"
     commands = re.findall(r"^    (fiat .*)$", page.read_text(encoding="utf-8"), re.MULTILINE)
     assert len(commands) == 3
     for words in map(shlex.split, commands):
-        assert main([*words[1:], "--dry_run"]) == 0, capsys.readouterr().err
+        assert main(words[1:]) == 0, capsys.readouterr().err
+    assert Path("runs/mine/calibration.json").exists()
