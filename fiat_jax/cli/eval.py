@@ -1,5 +1,6 @@
 """`fiat eval`: scores a run on a split."""
 
+from fiat_jax.decoding.rank import Rank
 from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.paths import at
 from fiat_jax.study.evaluation import evaluate_run
@@ -12,6 +13,8 @@ def evaluate(
     split: str = "test",
     batch_size: int = 32,
     search: Greedy | Sample | BeamSearch = Greedy(),
+    rank: Rank | None = None,
+    calibrate: bool = False,
 ) -> None:
     """Answers a split with the best checkpoint of a run, and scores the answers.
 
@@ -21,6 +24,9 @@ def evaluate(
       split: which examples.
       batch_size: examples at a time; changes no answer.
       search: how an answer's tokens are chosen.
+      rank: labels to choose from, for a task of classification; None to let the model write.
+      calibrate: whether to fit the temperature of the labels on this split, for what is ranked later; not on
+        the split that is reported.
     """
-    scored = evaluate_run(at(run_dir), experiment, split, batch_size, search)
+    scored = evaluate_run(at(run_dir), experiment, split, batch_size, search, rank, calibrate)
     print(scored.table())

@@ -4,6 +4,7 @@ import re
 import string
 from collections import Counter
 from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import groupby
 
 Answers = str | Sequence[str]
 """A good answer, or several of which any will do."""
@@ -74,3 +75,22 @@ def squad_by_language(
     scores = {language: squad(*rows[language]) for language in sorted(rows)}
     mean = {name: sum(one[name] for one in scores.values()) / len(scores) for name in ("f1", "em")}
     return {language: one for language, one in scores.items() if language} | {"mean": mean}
+
+
+def average_precision(scores: Sequence[float], positives: Sequence[bool]) -> float:
+    """The area under the precision-recall curve in steps, 0 to 1; 0 where nothing is positive.
+
+    It is sum over thresholds n of (R_n - R_(n-1)) P_n, from the highest score down; examples of one score
+    come together. As scikit-learn has it; chance gives the share of positives.
+
+    Args:
+      scores: for each example, the higher the surer that it is positive.
+      positives: whether it is.
+    """
+    ranked = sorted(zip(scores, positives, strict=True), reverse=True)
+    seen, found, area = 0, 0, 0.0
+    for _, group in groupby(ranked, key=lambda one: one[0]):
+        tied = [positive for _, positive in group]
+        seen, found = seen + len(tied), found + sum(tied)
+        area += sum(tied) * found / seen
+    return area / found if found else 0.0

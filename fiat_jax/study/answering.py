@@ -2,7 +2,7 @@
 
 import hashlib
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from itertools import islice
 from pathlib import Path
 from typing import Any
@@ -104,7 +104,7 @@ def _means(totals: Sequence[LossSums]) -> dict[str, float]:
 
 
 def scores(examples: Examples, texts: Sequence[str], means: dict[str, float]) -> dict[str, float]:
-    """One flat table of metrics: loss, accuracy, 'f1' and 'em' (means over languages), 'hau_f1' and so on."""
+    """One flat table of metrics: the means, 'f1' and 'em' (means over languages), 'hau_f1' and so on."""
     by_language = squad_by_language(examples.languages, examples.answers, texts)
     flat = dict(means) | by_language.pop("mean")
     for language, values in by_language.items():
@@ -112,12 +112,21 @@ def scores(examples: Examples, texts: Sequence[str], means: dict[str, float]) ->
     return flat
 
 
-def write_predictions(path: Path, examples: Examples, texts: Sequence[str]) -> None:
-    """Writes one JSON line an example: id, language, prediction, answers, whether its passage was cut."""
+def write_predictions(
+    path: Path, examples: Examples, texts: Sequence[str], fields: Sequence[Mapping[str, Any]]
+) -> None:
+    """Writes one JSON line an example: id, language, prediction, answers, whether its passage was cut.
+
+    Args:
+      path: of the file.
+      examples: what was answered.
+      texts: the answers.
+      fields: what else an example's line says.
+    """
     rows: list[dict[str, Any]] = [
-        {"id": id, "language": language, "prediction": text, "answers": list(answers), "cut": cut}
-        for id, language, text, answers, cut in zip(
-            examples.ids, examples.languages, texts, examples.answers, examples.cut, strict=True
+        {"id": id, "language": language, "prediction": text, "answers": list(answers), "cut": cut, **more}
+        for id, language, text, answers, cut, more in zip(
+            examples.ids, examples.languages, texts, examples.answers, examples.cut, fields, strict=True
         )
     ]
     path.parent.mkdir(parents=True, exist_ok=True)

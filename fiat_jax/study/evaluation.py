@@ -3,15 +3,20 @@
 import json
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 from fiat_jax.checkpoints import CheckpointStore
+from fiat_jax.data.labels import right_labels
 from fiat_jax.data.pipeline import Counts, load_examples
+from fiat_jax.decoding.rank import Rank
 from fiat_jax.decoding.search import Greedy, Search
 from fiat_jax.errors import ConfigError
 from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import append
 from fiat_jax.study.answering import answer, scores, write_predictions
+from fiat_jax.study.calibrating import calibrate_ranking, calibrated
 from fiat_jax.study.experiment import Experiment, Network, assemble
+from fiat_jax.study.ranking import rank_examples
 from fiat_jax.study.report import write_report
 from fiat_jax.study.tuning import BEST, fingerprint, restore_learned
 from fiat_jax.typing import Variables
@@ -24,7 +29,8 @@ class Scored:
     Attributes:
       split: which examples.
       step: the checkpoint's.
-      metrics: as `answering.scores` gives them.
+      metrics: as `answering.scores` gives them; of ranked labels with those of `Ranking.metrics` instead of
+        loss and accuracy of tokens.
       counts: examples by language; '' stands for all.
     """
 
@@ -34,7 +40,7 @@ class Scored:
     counts: dict[str, Counts]
 
     def table(self) -> str:
-        """A line a language, then the mean over languages."""
+        """A line a language, then the mean over languages; then what is known of ranked labels."""
         lines = [
             f"{self.split}, checkpoint of step {self.step}",
             f"{'':<10}{'F1':>7}{'EM':>7}{'n':>7}{'cut':>6}",
@@ -44,33 +50,83 @@ class Scored:
             f1, em = (self.metrics[f"{prefix}{name}"] for name in ("f1", "em"))
             label = language or ("mean" if len(self.counts) > 1 else "all")
             lines.append(f"{label:<10}{f1:7.1f}{em:7.1f}{count.examples:7}{count.cut:6}")
-        return "\n".join(lines)
+        return "\n".join(lines + self._label_lines())
+
+    def _label_lines(self) -> list[str]:
+        found = self.metrics
+        if "label_accuracy" not in found:
+            return []
+        names = ("label_accuracy", "nll", "ece", "temperature")
+        label, nll, ece, temperature = (f"{found[name]:.3f}" for name in names)
+        lines = [f"labels: accuracy {label}  NLL {nll}  ECE {ece}  at temperature {temperature}"]
+        for name in (name.removeprefix("auc_pr_") for name in found if name.startswith("auc_pr_")):
+            area, share = found[f"auc_pr_{name}"], found[f"prevalence_{name}"]
+            lines.append(f"{name}: AUC-PR {area:.3f}  by chance {share:.3f}")
+        return lines
 
 
 def evaluate_run(
-    run_dir: Path, experiment: Experiment, split: str, batch_size: int, search: Search = Greedy()
+    run_dir: Path,
+    experiment: Experiment,
+    split: str,
+    batch_size: int,
+    search: Search = Greedy(),
+    rank: Rank | None = None,
+    calibrate: bool = False,
 ) -> Scored:
     """Answers a split with the best checkpoint, and adds predictions and scores to the run folder.
 
+    Args:
+      run_dir: the run folder; with `calibrate` it gets calibration.json too.
+      experiment: what was tuned on what.
+      split: which examples.
+      batch_size: rows at a time; changes no answer.
+      search: how an answer's tokens are chosen.
+      rank: labels to choose the answers from; None to write them.
+      calibrate: whether to fit the temperature of the labels on this split.
+
     Raises:
-      ConfigError: the run has no checkpoint yet.
-      ConfigError, DataError: as `load_examples` and `assemble`.
+      ConfigError: the run has no checkpoint yet, there is nothing to calibrate, or a temperature of the
+        folder is for something else.
+      ConfigError, DataError: as `load_examples`, `assemble` and `right_labels`.
     """
+    _check_calibration(rank, calibrate)
     task = experiment.task
     examples = load_examples(task, experiment.variant, split)
     check_same("examples", fingerprint(examples))
+    right = None if rank is None else right_labels(examples, task, rank.labels)
     network = assemble(experiment, seed=0)
     weights, step = best_weights(run_dir, network)
-    texts, means = answer(network, weights, examples, task, batch_size, search)
+    fields: list[dict[str, Any]] = [{}] * len(examples)
+    if rank is None or right is None:
+        texts, means = answer(network, weights, examples, task, batch_size, search)
+    else:
+        rank = rank if calibrate else calibrated(run_dir, rank, step)
+        ranking = rank_examples(network, weights, examples, task, batch_size, rank)
+        if calibrate:
+            ranking = calibrate_ranking(run_dir, ranking, right, split, step)
+        texts, means, fields = ranking.labels, ranking.metrics(right), ranking.fields()
     languages = sorted(set(examples.languages) - {""})
     counts = {language: examples.counts(language) for language in languages} | {"": examples.counts()}
     scored = Scored(split, step, scores(examples, texts, means), counts)
     if is_first():
-        write_predictions(run_dir / "predictions" / f"{split}.jsonl", examples, texts)
+        write_predictions(run_dir / "predictions" / f"{split}.jsonl", examples, texts, fields)
         row = json.dumps({"step": step, "split": split, **scored.metrics})
         append(run_dir / "metrics.jsonl", row + "\n")
         write_report(run_dir)
     return scored
+
+
+def _check_calibration(rank: Rank | None, calibrate: bool) -> None:
+    if calibrate and rank is None:
+        raise ConfigError(
+            "eval.calibrate: expected labels whose probabilities are calibrated, found none; "
+            "set eval.rank = @Rank()."
+        )
+    if calibrate and rank is not None and rank.temperature is not None:
+        raise ConfigError(
+            f"Rank.temperature: expected None with eval.calibrate, which fits it, found {rank.temperature}."
+        )
 
 
 def best_weights(run_dir: Path, network: Network) -> tuple[Variables, int]:

@@ -7,7 +7,14 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from fiat_jax.data.metrics import exact_match, f1_score, normalize, squad, squad_by_language
+from fiat_jax.data.metrics import (
+    average_precision,
+    exact_match,
+    f1_score,
+    normalize,
+    squad,
+    squad_by_language,
+)
 
 
 @pytest.mark.parametrize(
@@ -106,3 +113,19 @@ def test_the_reasoners_own_answers_score_what_the_data_says(afriqa):
     assert {language: round(scores[language]["f1"], 1) for language in published} == published
     assert round(scores["mean"]["f1"], 1) == 85.5
     assert scores["mean"]["em"] == 75.25
+
+
+@pytest.mark.parametrize(
+    ("scores", "positives", "expected"),
+    [
+        ([0.1, 0.4, 0.35, 0.8], [0, 0, 1, 1], 0.5 * 1 + 0.5 * 2 / 3),  # the example of scikit-learn's page
+        ([0.9, 0.8, 0.7, 0.6], [1, 1, 0, 0], 1.0),
+        ([0.9, 0.8, 0.7, 0.6], [0, 0, 1, 1], 0.5 * 1 / 3 + 0.5 * 2 / 4),
+        ([0.5, 0.5, 0.5, 0.2], [1, 0, 0, 1], 0.5 * 1 / 3 + 0.5 * 2 / 4),  # ties come together
+        ([0.5, 0.5, 0.5, 0.5], [0, 1, 0, 0], 0.25),
+        ([0.3, 0.6], [0, 0], 0.0),
+    ],
+)
+def test_average_precision_is_the_sum_of_precision_by_gain_of_recall(scores, positives, expected):
+    assert average_precision(scores, [bool(one) for one in positives]) == pytest.approx(expected)
+    assert average_precision(scores[::-1], positives[::-1]) == pytest.approx(expected)

@@ -3,6 +3,7 @@
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -22,6 +23,8 @@ TRAIN = ("train", "--gin_file", "world.gin")
 SHORT = (*TRAIN, "--gin.Tuning.steps=8", "--gin.Jsonl.validation=None")
 LONG = (*TRAIN, "--gin.Tuning.steps=100", "--gin.Tuning.save_every=10", "--gin.Tuning.eval_every=0")
 EVAL = ("eval", "--gin.eval.batch_size=4")  # the last batch of 7 examples is ragged
+STONES = repr(tuple(f"stone {n}" for n in range(7)))
+RANK = (*EVAL, "--gin.eval.rank=@Rank()", f"--gin.Rank.labels={STONES}", "--gin.eval.calibrate=True")
 
 
 @pytest.fixture(scope="module")
@@ -79,6 +82,22 @@ def test_two_processes_do_what_one_with_two_devices_does(world, two):
     for words in (SHORT, EVAL):
         done(world, 1, *words, "--run_dir", "one", devices=2)
     assert_same_results(world, "one", "two")
+
+
+def test_two_processes_rank_labels_as_one_does(world, two):
+    found = []
+    for size in (1, 2):
+        run = f"ranked_{size}"
+        shutil.copytree(world / "two", world / run)
+        done(world, size, *RANK, "--run_dir", run, devices=2 // size)
+        rows = map(json.loads, (world / run / "predictions" / "test.jsonl").read_text().splitlines())
+        found.append({row["id"]: row["scores"] for row in rows})
+        found.append(json.loads((world / run / "calibration.json").read_text())["temperature"])
+    one, temperature, other, same_temperature = found
+    assert len(one) == 7 and one.keys() == other.keys()
+    assert temperature == pytest.approx(same_temperature, rel=1e-2)
+    for id in one:
+        assert one[id] == pytest.approx(other[id], rel=1e-2), id
 
 
 def test_only_the_first_process_writes_and_prints(world, two):
