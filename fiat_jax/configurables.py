@@ -33,6 +33,7 @@ SETTINGS = {
     "Greedy": "fiat_jax.decoding.search:Greedy",
     "Sample": "fiat_jax.decoding.search:Sample",
     "BeamSearch": "fiat_jax.decoding.search:BeamSearch",
+    "Bounds": "fiat_jax.study.bounds:Bounds",
     "Rank": "fiat_jax.decoding.rank:Rank",
     "Experiment": "fiat_jax.study.experiment:Experiment",
     "Tuning": "fiat_jax.study.tuning:Tuning",

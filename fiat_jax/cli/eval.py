@@ -3,6 +3,7 @@
 from fiat_jax.decoding.rank import Rank
 from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.paths import at
+from fiat_jax.study.bounds import Bounds
 from fiat_jax.study.evaluation import evaluate_run
 from fiat_jax.study.experiment import Experiment
 
@@ -13,6 +14,7 @@ def evaluate(
     split: str = "test",
     batch_size: int = 32,
     search: Greedy | Sample | BeamSearch = Greedy(),
+    bounds: Bounds | None = None,
     rank: Rank | None = None,
     calibrate: bool = False,
 ) -> None:
@@ -24,9 +26,10 @@ def evaluate(
       split: which examples.
       batch_size: examples at a time; changes no answer.
       search: how an answer's tokens are chosen.
+      bounds: what answers may be, such as spans of the passage; None for anything.
       rank: labels to choose from, for a task of classification; None to let the model write.
       calibrate: whether to fit the temperature of the labels on this split, for what is ranked later; not on
         the split that is reported.
     """
-    scored = evaluate_run(at(run_dir), experiment, split, batch_size, search, rank, calibrate)
+    scored = evaluate_run(at(run_dir), experiment, split, batch_size, search, bounds, rank, calibrate)
     print(scored.table())

@@ -14,6 +14,7 @@ from fiat_jax.records import template_fields
 from fiat_jax.serving.limits import Limits
 from fiat_jax.serving.loading import load_runs
 from fiat_jax.study.bank import Run
+from fiat_jax.study.bounds import Bounds
 from fiat_jax.study.experiment import Experiment
 from fiat_jax.study.rationales import Reasoner
 
@@ -26,6 +27,7 @@ def serve(
     client: OpenAI | Replay | None = None,
     prompt: Prompt | None = None,
     search: Greedy | Sample | BeamSearch = Greedy(),
+    bounds: Bounds | None = None,
     batch_size: int = 32,
     host: str = "127.0.0.1",
     port: int = 8000,
@@ -41,6 +43,7 @@ def serve(
       client: the large model, asked for rationales that the store lacks.
       prompt: what to ask it.
       search: how an answer's tokens are chosen.
+      bounds: what answers may be, such as spans of the passage; None for anything.
       batch_size: rows that are decoded together; changes no answer.
       host: the address to listen on. There is no authentication: by default it is reached from this machine
         alone.
@@ -67,5 +70,5 @@ def serve(
         adapters=list(runs),
         limits=asdict(limits),
     )
-    load = partial(load_runs, runs, search, Reasoner(rationales, client, prompt), batch_size)
+    load = partial(load_runs, runs, search, Reasoner(rationales, client, prompt), batch_size, bounds)
     Server(load, about, limits, host, port).run()

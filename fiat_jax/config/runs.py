@@ -7,6 +7,7 @@ from fiat_jax.decoding.search import Greedy, Search
 from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
 from fiat_jax.reasoning import OpenAI, Prompt, Replay
+from fiat_jax.study.bounds import Bounds
 from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.rationales import Reasoner
 
@@ -29,6 +30,7 @@ def open_predictor(
     run_dir: str | Path,
     *,
     search: Search = Greedy(),
+    bounds: Bounds | None = None,
     rationales: str | None = None,
     client: OpenAI | Replay | None = None,
     prompt: Prompt | None = None,
@@ -43,6 +45,7 @@ def open_predictor(
     Args:
       run_dir: the run folder, here or in a bucket.
       search: how an answer's tokens are chosen: `Greedy`, `Sample` or `BeamSearch`.
+      bounds: what answers may be; None for anything.
       rationales: the rationale store or JSONL of the rows; by default the task's.
       client: the large model, asked for rationales that the store lacks.
       prompt: what to ask it.
@@ -55,6 +58,6 @@ def open_predictor(
     """
     experiment = parse("Experiment", [saved(run_dir)]).run()
     reasoner = Reasoner(rationales, client, prompt, concurrency)
-    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size)
+    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds)
     _ = predictor.decoder  # what is wrong with the run shows now
     return predictor

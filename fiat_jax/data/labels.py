@@ -10,8 +10,13 @@ from fiat_jax.data.templates import check_target
 from fiat_jax.errors import ConfigError, DataError
 
 
-def encode_labels(task: Task, labels: Sequence[str]) -> list[list[int]]:
+def encode_labels(task: Task, labels: Sequence[str], name: str = "Rank.labels") -> list[list[int]]:
     """The token ids of labels, with their ends.
+
+    Args:
+      task: its vocabulary, and the most tokens of an answer.
+      labels: texts.
+      name: the setting that they stand in, for messages.
 
     Raises:
       ConfigError: the vocabulary cannot write one.
@@ -22,10 +27,10 @@ def encode_labels(task: Task, labels: Sequence[str]) -> list[list[int]]:
     for label, ids in zip(labels, every, strict=True):
         if tokens.unk_id in ids or tokens.decode(ids) != label:
             raise ConfigError(
-                f"Rank.labels: expected texts that the vocabulary {task.vocabulary} can write, but {label!r} "
+                f"{name}: expected texts that the vocabulary {task.vocabulary} can write, but {label!r} "
                 f"comes back as {tokens.decode(ids)!r}; name that label otherwise, in the rows too."
             )
-        check_target(label, tokens, task.targets_length, "Rank.labels")
+        check_target(label, tokens, task.targets_length, name)
     return [[*ids, tokens.eos_id] for ids in every]
 
 

@@ -12,11 +12,14 @@ from fiat_jax.decoding.stream import Decoder, Request
 from fiat_jax.serving.service import Adapter, Loaded
 from fiat_jax.study.answering import buckets_of
 from fiat_jax.study.bank import Run, assemble_bank
+from fiat_jax.study.bounds import Bounds
 from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.rationales import Reasoner
 
 
-def load_runs(runs: Mapping[str, Run], search: Search, reasoner: Reasoner, batch_size: int) -> Loaded:
+def load_runs(
+    runs: Mapping[str, Run], search: Search, reasoner: Reasoner, batch_size: int, bounds: Bounds | None
+) -> Loaded:
     """Loads the best checkpoints of runs and has the usual shapes compiled.
 
     Args:
@@ -24,12 +27,13 @@ def load_runs(runs: Mapping[str, Run], search: Search, reasoner: Reasoner, batch
       search: how an answer's tokens are chosen.
       reasoner: where rationales come from.
       batch_size: rows that are decoded together.
+      bounds: what answers may be; None for anything.
 
     Raises:
       ConfigError, DataError: as `Predictor.decoder`, or for several runs as `assemble_bank`.
     """
     predictors = {
-        name: Predictor(run.folder, run.experiment, search, reasoner, batch_size)
+        name: Predictor(run.folder, run.experiment, search, reasoner, batch_size, bounds)
         for name, run in runs.items()
     }
     first = next(iter(runs.values())).experiment
@@ -38,8 +42,9 @@ def load_runs(runs: Mapping[str, Run], search: Search, reasoner: Reasoner, batch
         decoding, numbers = predictor.decoder, dict.fromkeys(runs, BASE)
     else:
         bank, longest = assemble_bank(first, runs), first.task.targets_length
+        constrained, buckets = bounds is not None, buckets_of(first.task)
         decoding = Decoder(
-            bank.model, bank.variables, bank.mesh, longest, search, batch_size, buckets=buckets_of(first.task)
+            bank.model, bank.variables, bank.mesh, longest, search, batch_size, constrained, buckets
         )
         numbers = dict(bank.numbers)
     warm_up(decoding)

@@ -14,6 +14,7 @@ from fiat_jax.data.metrics import squad_by_language
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.decoding.search import Greedy, Sample, Search
+from fiat_jax.decoding.spans import Spans
 from fiat_jax.decoding.stream import Decoder, Request, Take
 from fiat_jax.parallel import own_rows, put_batch
 from fiat_jax.study.experiment import Network
@@ -21,7 +22,14 @@ from fiat_jax.training import LossSums, eval_step
 from fiat_jax.typing import Variables
 
 
-def decoder(network: Network, weights: Variables, task: Task, search: Search, batch_size: int) -> Decoder:
+def decoder(
+    network: Network,
+    weights: Variables,
+    task: Task,
+    search: Search,
+    batch_size: int,
+    constrained: bool = False,
+) -> Decoder:
     """What answers the inputs of a task; they are padded to few lengths, and never beyond the task's.
 
     Args:
@@ -30,9 +38,18 @@ def decoder(network: Network, weights: Variables, task: Task, search: Search, ba
       task: the most tokens of an input and of an answer.
       search: how tokens are chosen.
       batch_size: rows at a time; changes no answer.
+      constrained: whether requests may have spans.
     """
-    longest, buckets = task.targets_length, buckets_of(task)
-    return Decoder(network.answering, weights, network.mesh, longest, search, batch_size, buckets=buckets)
+    return Decoder(
+        network.answering,
+        weights,
+        network.mesh,
+        task.targets_length,
+        search,
+        batch_size,
+        constrained,
+        buckets_of(task),
+    )
 
 
 def buckets_of(task: Task) -> tuple[int, ...]:
@@ -63,6 +80,7 @@ def answer(
     task: Task,
     batch_size: int,
     search: Search = Greedy(),
+    spans: Sequence[Spans] | None = None,
 ) -> tuple[list[str], dict[str, float]]:
     """Answers every example once, and takes the likelihood of its target; each process gets all.
 
@@ -73,6 +91,7 @@ def answer(
       task: its vocabulary and the most tokens of an answer.
       batch_size: rows at a time; changes no answer.
       search: how tokens are chosen.
+      spans: what the answer of each example must be a run of; None for any answer.
 
     Returns:
       Answers in the order of the examples; mean loss (nats a target token) and accuracy of target tokens.
@@ -80,9 +99,10 @@ def answer(
     tokens, texts = task.tokens(), [""] * len(examples)
     means = _likelihood(network, weights, examples, batch_size)
     requests = [
-        Request(inputs, seed_of(id, search)) for id, inputs in zip(examples.ids, examples.inputs, strict=True)
+        Request(inputs, seed_of(id, search), None if spans is None else spans[at])
+        for at, (id, inputs) in enumerate(zip(examples.ids, examples.inputs, strict=True))
     ]
-    answering = decoder(network, weights, task, search, batch_size)
+    answering = decoder(network, weights, task, search, batch_size, spans is not None)
     for row, written in answering.run(longest_first(requests)):
         texts[row] = tokens.decode(written.tokens[0])
     return texts, means

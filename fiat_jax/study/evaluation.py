@@ -7,13 +7,16 @@ from typing import Any
 
 from fiat_jax.checkpoints import CheckpointStore
 from fiat_jax.data.labels import right_labels
-from fiat_jax.data.pipeline import Counts, load_examples
+from fiat_jax.data.pipeline import Counts, Examples, load_examples
+from fiat_jax.data.tasks import Task
 from fiat_jax.decoding.rank import Rank
 from fiat_jax.decoding.search import Greedy, Search
+from fiat_jax.decoding.spans import Spans
 from fiat_jax.errors import ConfigError
 from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import append
 from fiat_jax.study.answering import answer, scores, write_predictions
+from fiat_jax.study.bounds import Bounded, Bounds
 from fiat_jax.study.calibrating import calibrate_ranking, calibrated
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.study.ranking import rank_examples
@@ -71,6 +74,7 @@ def evaluate_run(
     split: str,
     batch_size: int,
     search: Search = Greedy(),
+    bounds: Bounds | None = None,
     rank: Rank | None = None,
     calibrate: bool = False,
 ) -> Scored:
@@ -82,6 +86,7 @@ def evaluate_run(
       split: which examples.
       batch_size: rows at a time; changes no answer.
       search: how an answer's tokens are chosen.
+      bounds: what answers may be; None for anything.
       rank: labels to choose the answers from; None to write them.
       calibrate: whether to fit the temperature of the labels on this split.
 
@@ -94,12 +99,13 @@ def evaluate_run(
     task = experiment.task
     examples = load_examples(task, experiment.variant, split)
     check_same("examples", fingerprint(examples))
+    spans = None if bounds is None else _spans(examples, bounds, task, split)
     right = None if rank is None else right_labels(examples, task, rank.labels)
     network = assemble(experiment, seed=0)
     weights, step = best_weights(run_dir, network)
     fields: list[dict[str, Any]] = [{}] * len(examples)
     if rank is None or right is None:
-        texts, means = answer(network, weights, examples, task, batch_size, search)
+        texts, means = answer(network, weights, examples, task, batch_size, search, spans)
     else:
         rank = rank if calibrate else calibrated(run_dir, rank, step)
         ranking = rank_examples(network, weights, examples, task, batch_size, rank)
@@ -115,6 +121,13 @@ def evaluate_run(
         append(run_dir / "metrics.jsonl", row + "\n")
         write_report(run_dir)
     return scored
+
+
+def _spans(examples: Examples, bounds: Bounds, task: Task, split: str) -> list[Spans]:
+    """What the answer of each example may be."""
+    bounded = Bounded(bounds, task)
+    by_id = {row["id"]: bounded.spans(row) for row in task.rows(split, task.languages)}
+    return [by_id[id] for id in examples.ids]
 
 
 def _check_calibration(rank: Rank | None, calibrate: bool) -> None:

@@ -14,6 +14,7 @@ from fiat_jax.data.unlabelled import encode_input
 from fiat_jax.decoding.search import BeamSearch, Greedy, Search
 from fiat_jax.decoding.stream import Answer, Decoder, Request, Take
 from fiat_jax.study.answering import decoder, longest_first, seed_of
+from fiat_jax.study.bounds import Bounded, Bounds
 from fiat_jax.study.evaluation import best_weights
 from fiat_jax.study.experiment import Experiment, assemble
 from fiat_jax.study.rationales import Rationales, Reasoner
@@ -34,10 +35,11 @@ class Predictor:
       search: how an answer's tokens are chosen.
       reasoner: where rationales come from, for the fiat variant.
       batch_size: rows at a time; changes no answer.
+      bounds: what answers may be; None for anything.
 
     Attributes:
       task, variant: of the experiment.
-      search, reasoner, batch_size: as given.
+      search, reasoner, batch_size, bounds: as given.
       rationales: where they come from, opened; None where the variant is not fiat.
     """
 
@@ -48,12 +50,14 @@ class Predictor:
         search: Search = Greedy(),
         reasoner: Reasoner = Reasoner(),
         batch_size: int = 32,
+        bounds: Bounds | None = None,
     ) -> None:
         self.task, self.variant = experiment.task, experiment.variant
         self.search, self.reasoner = search, reasoner
         self._tokens = self.task.tokens()
         self.rationales = Rationales(reasoner, self.task) if self.variant == "fiat" else None
-        self.batch_size = batch_size
+        self.batch_size, self.bounds = batch_size, bounds
+        self._bounded = None if bounds is None else Bounded(bounds, self.task)
         self._run_dir, self._experiment = run_dir, experiment
 
     @cached_property
@@ -61,7 +65,8 @@ class Predictor:
         """The decoder, the step of its weights, and the fingerprint of the base."""
         network = assemble(self._experiment, seed=0)
         weights, step = best_weights(self._run_dir, network)
-        made = decoder(network, weights, self.task, self.search, self.batch_size)
+        constrained = self.bounds is not None
+        made = decoder(network, weights, self.task, self.search, self.batch_size, constrained)
         return made, step, network.fingerprint
 
     @property
@@ -150,7 +155,8 @@ class Predictor:
         """
         inputs, cut = encode_input(self.task, self._tokens, self.variant, row, rationale)
         seed = seed_of(row["id"], self.search) if seed is None else seed
-        return Request(inputs, seed, adapter=adapter), cut
+        spans = None if self._bounded is None else self._bounded.spans(row)
+        return Request(inputs, seed, spans, adapter), cut
 
     def run(self, take: Take) -> Iterator[tuple[Any, Answer]]:
         """Answers requests; see `Decoder.run`."""
@@ -188,6 +194,7 @@ class Predictor:
             "vocabulary": task.vocabulary,
             "lengths": [task.inputs_length, task.targets_length],
             "search": repr(self.search),
+            "bounds": repr(self.bounds),
             "rationales": self.reasoner.described() if self.variant == "fiat" else "none",
         }
 
