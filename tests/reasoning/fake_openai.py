@@ -53,6 +53,10 @@ def completion(text: str, **fields: object) -> str:
     return json.dumps({"object": "chat.completion", "model": "fake", "choices": [choice], "usage": usage})
 
 
+class _Server(ThreadingHTTPServer):
+    request_queue_size = 128  # with the usual 5, many callers at once are reset
+
+
 class FakeOpenAI:
     """The server, as a context manager; ended, it has finished every answer it began."""
 
@@ -69,7 +73,7 @@ class FakeOpenAI:
         self._begun = 0
         self._limit: int | None = None
         self._gate, self._answer_held = threading.Event(), False
-        self._server = ThreadingHTTPServer(("127.0.0.1", 0), self._handler())
+        self._server = _Server(("127.0.0.1", 0), self._handler())
         self._server.daemon_threads = False
         self._epoch = 0
 
