@@ -29,7 +29,7 @@ def kitchen(monkeypatch):
     settings = {name: f"{HERE}:{name}" for name in ("Spice", "Oven", "Stove", "Whisk", "Recipe", "Kitchen")}
     commands = {
         "cook": Command(f"{HERE}:cook", "cook a meal", "starts"),
-        "serve": Command(f"{HERE}:serve", "serve a meal", "reads"),
+        "dine": Command(f"{HERE}:dine", "eat a meal", "reads"),
         "bake": Command(f"{HERE}:bake", "bake bread"),
     }
     for table, contents in ((configurables.SETTINGS, settings), (configurables.COMMANDS, commands)):

@@ -66,8 +66,8 @@ def cook(kitchen: Kitchen, run_dir: str = "runs/meal", plates: int = 2, taste: f
     return {"kitchen": kitchen, "run_dir": run_dir, "plates": plates, "taste": taste}
 
 
-def serve(kitchen: Kitchen, run_dir: str = "", tables: int = 1) -> None:
-    """Serves, and keeps what it was called with in SERVED."""
+def dine(kitchen: Kitchen, run_dir: str = "", tables: int = 1) -> None:
+    """Dines, and keeps what it was called with in SERVED."""
     SERVED.append({"kitchen": kitchen, "run_dir": run_dir, "tables": tables})
 
 

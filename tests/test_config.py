@@ -250,13 +250,13 @@ def test_the_saved_text_gives_the_same_configuration_and_the_same_text_again(gin
         "Recipe:\n  title = 'a\\n\\'long\\' one ' \\\n    'of two lines'\n"
         "  steps = ['cut', 'boil']\n  notes = {'salt': 1}\n"
         "Kitchen.place = @Stove()\nKitchen.rack = (@hot/Spice(), @Spice())\nhot/Spice.grams = 1e-5\n"
-        "N = 4\ncook.plates = %N\nserve.tables = 3\n"
+        "N = 4\ncook.plates = %N\ndine.tables = 3\n"
     )
     first = parse("cook", [file])
     first.save(tmp_path / "config.gin")
     again = parse("cook", [str(tmp_path / "config.gin")])
     assert again == first
-    served = parse("serve", [str(tmp_path / "config.gin")]).arguments
+    served = parse("dine", [str(tmp_path / "config.gin")]).arguments
     assert served["kitchen"] == first.arguments["kitchen"]
     assert served["tables"] == 3
 
@@ -274,12 +274,12 @@ def test_the_saved_text_holds_defaults_so_that_a_new_default_does_not_change_an_
 
 def test_the_settings_of_another_command_may_stand_in_a_shared_file(gin_file):
     file = gin_file("Recipe.title = 'soup'\nbake.plates = 3\nOven.degrees = 200\nKitchen.place = @Stove()\n")
-    assert arguments(files=[file], command="serve")["kitchen"].place == Stove()
+    assert arguments(files=[file], command="dine")["kitchen"].place == Stove()
     assert arguments(files=[file], command="bake") == {"oven": Oven(200), "plates": 3}
 
 
 def test_the_settings_of_another_command_are_checked_too():
-    assert "serve has no parameter 'tabels'; did you mean 'tables'?" in refused(*SOUP, "serve.tabels=3")
+    assert "dine has no parameter 'tabels'; did you mean 'tables'?" in refused(*SOUP, "dine.tabels=3")
 
 
 def test_two_configurations_do_not_leak_into_each_other():

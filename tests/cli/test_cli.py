@@ -31,7 +31,7 @@ def fiat(kitchen, capsys, monkeypatch):
 
 @pytest.fixture
 def served(monkeypatch):
-    """What `serve` was called with."""
+    """What `dine` was called with."""
     calls = []
     monkeypatch.setattr("kitchen.SERVED", calls)
     return calls
@@ -133,7 +133,7 @@ def test_the_version_is_said(fiat):
         (["cook", SOUP, "--gin.cook.plats=3"], "cook has no parameter 'plats'; did you mean 'plates'?"),
         (["cook"], "Recipe.title is required and not set"),
         (["cook", SOUP, "--module", "no_such_module"], "found none named 'no_such_module' here or installed"),
-        (["serve", "--run_dir", "nowhere"], "nowhere/config.gin is not there; check the path."),
+        (["dine", "--run_dir", "nowhere"], "nowhere/config.gin is not there; check the path."),
         (["bake", "--run_dir", "runs/a"], "expected a flag, found '--run_dir'"),
     ],
 )
@@ -207,11 +207,11 @@ def test_a_run_writes_its_folder_and_another_command_reads_it(fiat, served, tmp_
     assert fiat("cook", SOUP, "--gin.cook.plates=3", "--gin.Oven.degrees=220", "--run_dir", run)[0] == 0
     assert "cook.plates = 3" in Path(run, "config.gin").read_text()
     assert json.loads(Path(run, "environment.json").read_text())[0]["fiat_jax"] == fiat_jax.__version__
-    assert fiat("serve", "--run_dir", run, "--gin.serve.tables=4") == (0, "", "")
+    assert fiat("dine", "--run_dir", run, "--gin.dine.tables=4") == (0, "", "")
     (call,) = served
     assert (call["run_dir"], call["tables"]) == (run, 4)
     assert call["kitchen"].place == Oven(220)
-    assert "serve" not in Path(run, "config.gin").read_text()
+    assert "dine" not in Path(run, "config.gin").read_text()
 
 
 def test_the_program_is_quiet_about_the_libraries_under_it():
