@@ -34,6 +34,7 @@ SETTINGS = {
     "Sample": "fiat_jax.decoding.search:Sample",
     "BeamSearch": "fiat_jax.decoding.search:BeamSearch",
     "Bounds": "fiat_jax.study.bounds:Bounds",
+    "Draft": "fiat_jax.study.drafting:Draft",
     "Rank": "fiat_jax.decoding.rank:Rank",
     "Experiment": "fiat_jax.study.experiment:Experiment",
     "Tuning": "fiat_jax.study.tuning:Tuning",

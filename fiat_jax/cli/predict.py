@@ -4,6 +4,7 @@ from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.paths import at
 from fiat_jax.reasoning import OpenAI, Prompt, Replay
 from fiat_jax.study.bounds import Bounds
+from fiat_jax.study.drafting import Draft
 from fiat_jax.study.experiment import Experiment
 from fiat_jax.study.prediction import predict_file
 from fiat_jax.study.predictor import Predictor
@@ -21,6 +22,7 @@ def predict(
     batch_size: int = 32,
     search: Greedy | Sample | BeamSearch = Greedy(),
     bounds: Bounds | None = None,
+    draft: Draft | None = None,
     concurrency: int = 8,
 ) -> None:
     """Answers the rows of a JSON-lines file, in order, with the best checkpoint of a run.
@@ -37,9 +39,10 @@ def predict(
       batch_size: examples at a time; changes no answer.
       search: how an answer's tokens are chosen.
       bounds: what answers may be, such as spans of the passage; None for anything.
+      draft: a small T5 that runs ahead; made for few rows at a time, as with batch_size 1.
       concurrency: calls of the large model at a time.
     """
     reasoner = Reasoner(rationales, client, prompt, concurrency)
-    with Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds) as predictor:
+    with Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds, draft) as predictor:
         answered = predict_file(predictor, at(input), at(output))
     print(f"{output}: {answered}")

@@ -47,6 +47,7 @@ def load_runs(
             bank.model, bank.variables, bank.mesh, longest, search, batch_size, constrained, buckets
         )
         numbers = dict(bank.numbers)
+    assert isinstance(decoding, Decoder)
     warm_up(decoding)
     adapters = {name: Adapter(predictor, numbers[name]) for name, predictor in predictors.items()}
     return Loaded(decoding.run, adapters)

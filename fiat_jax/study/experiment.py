@@ -10,8 +10,10 @@ import jax.numpy as jnp
 from flax.traverse_util import flatten_dict
 
 from fiat_jax.adapters import (
-    Learnable,
+    IA3,
+    DoRA,
     LoRA,
+    PrefixTuning,
     ProjectionAdapter,
     SoftPrompt,
     by_place,
@@ -46,7 +48,7 @@ class Experiment:
     task: Task
     base: Base
     variant: Variant = "fiat"
-    adapter: Learnable | None = field(default_factory=LoRA)
+    adapter: LoRA | DoRA | IA3 | PrefixTuning | SoftPrompt | None = field(default_factory=LoRA)
     mesh: Mesh = field(default_factory=Mesh)
 
     def __post_init__(self) -> None:

@@ -12,9 +12,12 @@ from typing import Any
 from fiat_jax.checkpoints.inspection import METADATA
 from fiat_jax.data.unlabelled import encode_input
 from fiat_jax.decoding.search import BeamSearch, Greedy, Search
+from fiat_jax.decoding.speculative import SpeculativeDecoder
 from fiat_jax.decoding.stream import Answer, Decoder, Request, Take
+from fiat_jax.errors import ConfigError
 from fiat_jax.study.answering import decoder, longest_first, seed_of
 from fiat_jax.study.bounds import Bounded, Bounds
+from fiat_jax.study.drafting import Draft, drafted
 from fiat_jax.study.evaluation import best_weights
 from fiat_jax.study.experiment import Experiment, assemble
 from fiat_jax.study.rationales import Rationales, Reasoner
@@ -36,10 +39,14 @@ class Predictor:
       reasoner: where rationales come from, for the fiat variant.
       batch_size: rows at a time; changes no answer.
       bounds: what answers may be; None for anything.
+      draft: a small model that runs ahead; changes no answer.
 
     Attributes:
       task, variant: of the experiment.
       search, reasoner, batch_size, bounds: as given.
+
+    Raises:
+      ConfigError: a draft cannot run ahead of that search.
       rationales: where they come from, opened; None where the variant is not fiat.
     """
 
@@ -51,26 +58,37 @@ class Predictor:
         reasoner: Reasoner = Reasoner(),
         batch_size: int = 32,
         bounds: Bounds | None = None,
+        draft: Draft | None = None,
     ) -> None:
+        if draft is not None and (bounds is not None or search != Greedy()):
+            raise ConfigError(
+                f"draft: expected a plain Greedy search without bounds to run ahead of, found "
+                f"{search}{'' if bounds is None else f' and {bounds}'}; leave one of them out."
+            )
         self.task, self.variant = experiment.task, experiment.variant
         self.search, self.reasoner = search, reasoner
         self._tokens = self.task.tokens()
         self.rationales = Rationales(reasoner, self.task) if self.variant == "fiat" else None
         self.batch_size, self.bounds = batch_size, bounds
+        self._draft = draft
         self._bounded = None if bounds is None else Bounded(bounds, self.task)
         self._run_dir, self._experiment = run_dir, experiment
 
     @cached_property
-    def _loaded(self) -> tuple[Decoder, int, str]:
+    def _loaded(self) -> tuple[Decoder | SpeculativeDecoder, int, str]:
         """The decoder, the step of its weights, and the fingerprint of the base."""
         network = assemble(self._experiment, seed=0)
         weights, step = best_weights(self._run_dir, network)
-        constrained = self.bounds is not None
-        made = decoder(network, weights, self.task, self.search, self.batch_size, constrained)
+        made: Decoder | SpeculativeDecoder
+        if self._draft is not None:
+            made = drafted(network, weights, self.task, self._draft, self.batch_size)
+        else:
+            constrained = self.bounds is not None
+            made = decoder(network, weights, self.task, self.search, self.batch_size, constrained)
         return made, step, network.fingerprint
 
     @property
-    def decoder(self) -> Decoder:
+    def decoder(self) -> Decoder | SpeculativeDecoder:
         """What answers requests; loaded when it is first asked for, so that rows can be checked before.
 
         Raises:
