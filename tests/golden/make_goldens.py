@@ -21,7 +21,7 @@ from tokenizers import Tokenizer
 from transformers import AutoConfig, AutoModelForSeq2SeqLM, PreTrainedModel
 
 HERE = Path(__file__).parent
-MAX_NEW_TOKENS = 32
+MAX_NEW_TOKENS, BEAMS = 32, 4
 
 # Head width unlike d_model / heads, and stacks of unlike depth, so that no two sizes can be mistaken.
 TINY = dict(
@@ -139,7 +139,8 @@ def write_tiny(folder: Path, config: dict, seed: int) -> None:
     assert (greedy == end).any() and (greedy[:, -1] > end).any(), "choose another seed"
     every_state, every_logit = (4, 8) if SMALLER.items() <= config.items() else (1, 4)
     values = run(model, inputs, targets, every_state, every_logit)
-    np.savez_compressed(folder / "expected.npz", inputs=inputs, targets=targets, greedy=greedy, **values)
+    values |= {"greedy": greedy, "beams": generate(model, inputs, BEAMS)}
+    np.savez_compressed(folder / "expected.npz", inputs=inputs, targets=targets, **values)
 
 
 def random_weights(config: dict, seed: int) -> dict[str, np.ndarray]:
@@ -226,13 +227,15 @@ def run(
 
 
 @torch.no_grad()
-def generate(model: PreTrainedModel, inputs: np.ndarray) -> np.ndarray:
-    """Greedy answers [B, MAX_NEW_TOKENS], without the decoder's start, padded after the end token."""
+def generate(model: PreTrainedModel, inputs: np.ndarray, beams: int = 1) -> np.ndarray:
+    """The best answers [B, MAX_NEW_TOKENS], without the decoder's start, padded after the end token."""
     ids, padding = torch.tensor(inputs).long(), model.config.pad_token_id
     mask = (ids != padding).long()
     out = model.generate(
-        ids, attention_mask=mask, do_sample=False, num_beams=1, max_new_tokens=MAX_NEW_TOKENS
+        ids, attention_mask=mask, do_sample=False, num_beams=beams, max_new_tokens=MAX_NEW_TOKENS
     )[:, 1:].numpy()
+    ends = out == model.config.eos_token_id
+    out[np.cumsum(ends, axis=1) - ends > 0] = padding  # beams are padded with the end where padding is 0
     after = ((0, 0), (0, MAX_NEW_TOKENS - out.shape[1]))
     return np.pad(out, after, constant_values=padding).astype(np.int32)
 

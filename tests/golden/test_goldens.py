@@ -12,7 +12,7 @@ import numpy as np
 import pytest
 
 from fiat_jax.checkpoints import huggingface
-from fiat_jax.decoding import generate
+from fiat_jax.decoding import BeamSearch, generate
 from fiat_jax.models import T5
 from fiat_jax.training.losses import cross_entropy, shift_right
 
@@ -61,3 +61,11 @@ def test_greedy_answers_equal_the_reference_token_for_token(case):
     batches = (inputs[start : start + 10] for start in range(0, len(inputs), 10))
     answers = [generate(case.model, case.variables, batch, expected.shape[1]) for batch in batches]
     np.testing.assert_array_equal(np.concatenate(answers), expected)
+
+
+def test_the_best_answers_of_beams_equal_the_reference_token_for_token(case):
+    if "beams" not in case.expected:
+        pytest.skip("the goldens of the real model have none")
+    inputs, expected = case.expected["inputs"], case.expected["beams"]
+    answers = generate(case.model, case.variables, inputs, expected.shape[1], BeamSearch(4))
+    np.testing.assert_array_equal(answers, expected)
