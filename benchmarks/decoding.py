@@ -2,12 +2,13 @@
 
     pip install -e '.[peers]'
     python benchmarks/decoding.py --base T5_FOLDER [--beams 4] [--rounds 3]
+    python benchmarks/decoding.py --shape t5-large --precisions bfloat16 --systems fiat_jax,transformers
 
 A batch of random tokens, 16 rows of 256, and exactly 64 new tokens each: no row may end. Every system
-answers the batch once unmeasured, then in the order A B C A B C. Printed are tokens a second, their least and
-most, and the ratio to each other system of the median; then the floor: what the bytes and products that
-greedy decoding cannot do without would take at the bandwidth and rate that this machine shows in the same
-process.
+answers the batch once unmeasured, then in the order A B C A B C. With a shape, weights are drawn at random.
+Printed are tokens a second, their least and most, and the ratio to each other system of the median; then the
+floor: what the bytes and products that greedy decoding cannot do without would take at the bandwidth and rate
+that this machine shows in the same process.
 """
 
 import argparse
@@ -21,6 +22,7 @@ from pathlib import Path
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
+import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
@@ -32,14 +34,22 @@ from fiat_jax.parallel import Mesh
 
 ROWS, INPUTS, TOKENS = 16, 256, 64
 PRECISIONS = ("float32", "bfloat16", "int8")
+DEEP = dict(vocab_size=32128, d_kv=64, num_layers=24, num_decoder_layers=24, feed_forward_proj="gated-gelu")
+SHAPES = {
+    "t5-large": DEEP | dict(d_model=1024, d_ff=2816, num_heads=16),
+    "t5-xl": DEEP | dict(d_model=2048, d_ff=5120, num_heads=32),
+}
 Answer = Callable[[np.ndarray], object]
+Model = Path | str  # a folder, or the name of a shape
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    parser.add_argument("--base", type=Path, required=True, help="folder of a T5 as transformers has it")
+    which = parser.add_mutually_exclusive_group(required=True)
+    which.add_argument("--base", type=Path, help="folder of a T5 as transformers has it")
+    which.add_argument("--shape", choices=SHAPES, help="of random weights")
     parser.add_argument("--beams", type=int, default=1, help="1 is greedy (1)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each system answers (3)")
     parser.add_argument("--systems", default="fiat_jax,transformers,ctranslate2", help="of these, which")
@@ -51,7 +61,7 @@ def main() -> None:
     systems: dict[str, Answer] = {}
     for precision in flags.precisions.split(","):
         for name in flags.systems.split(","):
-            made = makers[name](flags.base, precision, flags.beams)
+            made = makers[name](flags.base or flags.shape, precision, flags.beams)
             if made is not None:
                 systems[f"{name} {precision}"] = made
     seconds: dict[str, list[float]] = {name: [] for name in systems}
@@ -61,19 +71,24 @@ def main() -> None:
             answer(inputs)
             if measured:
                 seconds[name].append(time.monotonic() - begun)
-    print(table(seconds))
-    if flags.beams == 1:
+    print(f"{jax.devices()[0].device_kind}\n{table(seconds)}")
+    if flags.beams == 1 and flags.base:
         print(floor(huggingface.open_model(flags.base).config))
 
 
-def ours(base: Path, precision: str, beams: int) -> Answer:
+def ours(model: Model, precision: str, beams: int) -> Answer:
     """`Decoder` on all rows at once."""
-    quantised = precision == "int8"
-    dtype = "float32" if quantised else precision
-    pretrained = huggingface.open_model(base, dtype=dtype, quantise="int8" if quantised else "none")
-    config = replace(pretrained.config, eos_id=-1)  # which no token is
+    how = {"dtype": "float32", "quantise": "int8"} if precision == "int8" else {"dtype": precision}
+    if isinstance(model, Path):
+        pretrained = huggingface.open_model(model, **how)
+        config, params = pretrained.config, jax.tree.map(jnp.asarray, pretrained.params())
+    else:
+        config = T5Config.from_hf({"model_type": "t5", **SHAPES[model]}, tied=False, **how)
+        few = jnp.ones((1, 1), jnp.int32)
+        params = nn.unbox(jax.jit(T5(config).init)(jax.random.key(0), few, few))["params"]
+        params = jax.tree.map(lambda x: x.astype(config.dtype) if x.ndim > 1 else x, params)
+    config = replace(config, eos_id=-1)  # which no token is
     search = GREEDY if beams == 1 else BeamSearch(beams)
-    params = jax.tree.map(jnp.asarray, pretrained.params())
     decoder = Decoder(T5(config), {"params": params}, Mesh().build(), TOKENS, search, ROWS)
 
     def answer(inputs: np.ndarray) -> list[np.ndarray]:
@@ -85,20 +100,25 @@ def ours(base: Path, precision: str, beams: int) -> Answer:
     return answer
 
 
-def transformers(base: Path, precision: str, beams: int) -> Answer | None:
+def transformers(model: Model, precision: str, beams: int) -> Answer | None:
     """`generate` of transformers; it has no int8 for a CPU."""
     import torch
-    from transformers import AutoModelForSeq2SeqLM
+    from transformers import AutoModelForSeq2SeqLM, T5Config
 
     if precision == "int8":
         return None
     device = "cuda" if torch.cuda.is_available() else "cpu"
-    model = AutoModelForSeq2SeqLM.from_pretrained(base, dtype=getattr(torch, precision)).eval().to(device)
+    dtype = getattr(torch, precision)
+    if isinstance(model, Path):
+        network = AutoModelForSeq2SeqLM.from_pretrained(model, dtype=dtype).eval().to(device)
+    else:
+        with torch.device(device):
+            network = AutoModelForSeq2SeqLM.from_config(T5Config(**SHAPES[model]), dtype=dtype).eval()
 
     def answer(inputs: np.ndarray) -> object:
         ids = torch.tensor(inputs, dtype=torch.long, device=device)
         with torch.inference_mode():
-            out = model.generate(
+            out = network.generate(
                 ids,
                 attention_mask=torch.ones_like(ids),
                 do_sample=False,
@@ -112,18 +132,18 @@ def transformers(base: Path, precision: str, beams: int) -> Answer | None:
     return answer
 
 
-def ctranslate2(base: Path, precision: str, beams: int) -> Answer | None:
+def ctranslate2(model: Model, precision: str, beams: int) -> Answer | None:
     """`translate_batch` of CTranslate2 on all cores; None where it has no such precision on this machine."""
     import ctranslate2
     from tokenizers import Tokenizer
 
-    if precision not in ctranslate2.get_supported_compute_types("cpu"):
+    if not isinstance(model, Path) or precision not in ctranslate2.get_supported_compute_types("cpu"):
         return None
     with tempfile.TemporaryDirectory() as folder:
-        converted = ctranslate2.converters.TransformersConverter(str(base)).convert(f"{folder}/model")
+        converted = ctranslate2.converters.TransformersConverter(str(model)).convert(f"{folder}/model")
         cores = os.cpu_count() or 1
         translator = ctranslate2.Translator(converted, compute_type=precision, intra_threads=cores)
-    tokens = Tokenizer.from_file(str(base / "tokenizer.json"))
+    tokens = Tokenizer.from_file(str(model / "tokenizer.json"))
 
     def answer(inputs: np.ndarray) -> object:
         rows = [[tokens.id_to_token(int(one)) for one in row] for row in inputs]
