@@ -34,7 +34,14 @@ from fiat_jax.parallel import Mesh
 
 ROWS, INPUTS, TOKENS = 16, 256, 64
 PRECISIONS = ("float32", "bfloat16", "int8")
-DEEP = dict(vocab_size=32128, d_kv=64, num_layers=24, num_decoder_layers=24, feed_forward_proj="gated-gelu")
+DEEP = dict(
+    vocab_size=32128,
+    d_kv=64,
+    num_layers=24,
+    num_decoder_layers=24,
+    feed_forward_proj="gated-gelu",
+    decoder_start_token_id=0,
+)
 SHAPES = {
     "t5-large": DEEP | dict(d_model=1024, d_ff=2816, num_heads=16),
     "t5-xl": DEEP | dict(d_model=2048, d_ff=5120, num_heads=32),

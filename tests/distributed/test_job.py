@@ -84,6 +84,7 @@ def test_two_processes_do_what_one_with_two_devices_does(world, two):
     assert_same_results(world, "one", "two")
 
 
+@pytest.mark.slow
 def test_two_processes_rank_labels_as_one_does(world, two):
     found = []
     for size in (1, 2):
