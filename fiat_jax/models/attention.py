@@ -64,6 +64,35 @@ def expand_bias(by_distance: Array, queries: int) -> Array:
     return turned[None, :, :, : size - queries]
 
 
+def weigh(query: Array, key: Array, value: Array, bias: Array | None, mask: Array | None) -> Array:
+    """Attention with heads before positions, as it is computed and cached; softmax in float32.
+
+    The sum of the weights is divided by last, where it is small.
+
+    Args:
+      query: [B, Q, N, H].
+      key: [B, N, H, K].
+      value: [B, N, K, H].
+      bias: broadcastable to [B, N, Q, K], added to the logits; None for none.
+      mask: broadcastable to [B, 1, Q, K], True where a key may be seen; None for all.
+
+    Returns:
+      [B, Q, N, H] in query's dtype.
+    """
+    query = jnp.swapaxes(query, 1, 2)
+    logits = jnp.einsum("bnqh,bnhk->bnqk", query, key, preferred_element_type=jnp.float32)
+    if bias is not None:
+        logits = logits + bias
+    if mask is not None:
+        logits = jnp.where(mask, logits, jnp.finfo(jnp.float32).min)
+    weights = jnp.exp(logits - jax.lax.stop_gradient(jnp.max(logits, axis=-1, keepdims=True)))
+    total = jnp.sum(weights, axis=-1, keepdims=True)
+    summed = jnp.einsum(
+        "bnqk,bnkh->bnqh", weights.astype(value.dtype), value, preferred_element_type=jnp.float32
+    )
+    return jnp.swapaxes((summed / total).astype(query.dtype), 1, 2)
+
+
 def attend(
     query: Array, key: Array, value: Array, by_distance: Array | None, mask: Array | None, parts: int = 1
 ) -> Array:
@@ -86,7 +115,7 @@ def attend(
         if by_distance is not None:
             bias = expand_bias(by_distance, query.shape[1]).astype(query.dtype)
             bias = jnp.pad(bias, ((0, 0), (0, 0), (0, 0), (key.shape[1] - bias.shape[-1], 0)))
-        return jax.nn.dot_product_attention(query, key, value, bias=bias, mask=mask, scale=1.0)
+        return weigh(query, jnp.transpose(key, (0, 2, 3, 1)), jnp.swapaxes(value, 1, 2), bias, mask)
 
     if parts == 1:
         return some(query, key, value, by_distance, mask)

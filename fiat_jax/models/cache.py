@@ -70,22 +70,3 @@ def write(past: KeysValues, new: KeysValues, slot: Array) -> KeysValues:
     """
     update = jax.lax.dynamic_update_slice_in_dim
     return KeysValues(update(past.key, new.key, slot, axis=3), update(past.value, new.value, slot, axis=2))
-
-
-def attend_cached(query: Array, past: KeysValues, bias: Array | None, mask: Array) -> Array:
-    """Attention over a cache; softmax in float32.
-
-    Args:
-      query: [B, Q, N, H].
-      past: of K slots.
-      bias: [N, Q or 1, K] added to the logits, or None.
-      mask: broadcastable to [B, 1, Q, K], True where a slot may be seen.
-
-    Returns:
-      [B, Q, N, H] in query's dtype.
-    """
-    logits = jnp.einsum("bqnh,bnhk->bnqk", query, past.key, preferred_element_type=jnp.float32)
-    if bias is not None:
-        logits = logits + bias
-    weights = jax.nn.softmax(jnp.where(mask, logits, jnp.finfo(jnp.float32).min), axis=-1)
-    return jnp.einsum("bnqk,bnkh->bqnh", weights.astype(query.dtype), past.value)

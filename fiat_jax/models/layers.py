@@ -18,9 +18,9 @@ from jax.ad_checkpoint import checkpoint_name
 
 from fiat_jax.adapters import Adapter, PrefixTuning, ProjectionAdapter, Weight
 from fiat_jax.adapters.prefix import with_prefix
-from fiat_jax.models.attention import attend
+from fiat_jax.models.attention import attend, weigh
 from fiat_jax.models.axes import HEADS, HIDDEN, LOGITS, SPLIT_HEAD, SPLIT_LOGITS, constrain
-from fiat_jax.models.cache import KeysValues, attend_cached, to_cache, write
+from fiat_jax.models.cache import KeysValues, to_cache, write
 from fiat_jax.models.config import T5Config
 from fiat_jax.models.layout import Turned
 from fiat_jax.models.quantised import Kernel, boxed, gathered, quantise, with_kernel
@@ -178,7 +178,7 @@ class Attention(nn.Module):
         Args:
           x: [B, Q, D].
           past: as `remember` gives it, of P + K slots where there is a prefix of P.
-          bias, mask: of K slots; see `attend_cached`.
+          bias, mask: of K slots; see `weigh`.
           slot: where the first of x is written; None writes nothing.
 
         Returns:
@@ -190,7 +190,7 @@ class Attention(nn.Module):
         if prefix:
             mask = jnp.pad(mask, ((0, 0), (0, 0), (0, 0), (prefix, 0)), constant_values=True)
             bias = bias if bias is None else jnp.pad(bias, ((0, 0), (0, 0), (prefix, 0)))
-        return self._out(attend_cached(self._heads(self.query(x)), past, bias, mask)), past
+        return self._out(weigh(self._heads(self.query(x)), *past, bias, mask)), past
 
     def _has_prefix(self) -> bool:
         return isinstance(self.adapter, PrefixTuning) and self.adapter.adapts(place(self))
