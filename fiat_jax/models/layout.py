@@ -8,6 +8,8 @@
   library of products is then about twice as fast.
 """
 
+import operator
+from collections.abc import Callable
 from functools import partial
 from typing import Any
 
@@ -70,13 +72,23 @@ def laid_out(model: Any, variables: Variables) -> tuple[Any, Variables]:
     return model.clone(unrolled=True), taken_apart
 
 
-def unrolled(variables: Variables, layers: int) -> Variables:
-    """Collections whose decoder has, in place of a stack of layers, each layer under a name of its own."""
+def unrolled(
+    variables: Variables, layers: int, layer: Callable[[Any, int], Any] = operator.getitem
+) -> Variables:
+    """Collections whose decoder has, in place of a stack of layers, each layer under a name of its own.
+
+    Args:
+      variables: the collections.
+      layers: how many there are.
+      layer: gives of a stacked leaf that of one layer.
+    """
 
     def of(collection: Any) -> Any:
         decoder = dict(collection.get("decoder", {}))
         stack = decoder.pop("layers", {})
-        each = {f"layers_{i}": jax.tree.map(lambda x, i=i: x[i], stack) for i in range(layers) if stack}
+        each = {
+            f"layers_{i}": jax.tree.map(lambda x, i=i: layer(x, i), stack) for i in range(layers) if stack
+        }
         return {**collection, "decoder": {**decoder, **each}} if stack else collection
 
     return {name: of(collection) for name, collection in variables.items()}

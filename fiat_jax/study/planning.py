@@ -9,12 +9,13 @@ import flax.linen as nn
 import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
-from jax.sharding import NamedSharding
+from jax.sharding import NamedSharding, PartitionSpec
 
 from fiat_jax.adapters import Adapter, ProjectionAdapter
 from fiat_jax.checkpoints.names import rows
 from fiat_jax.decoding import generate
 from fiat_jax.models import T5, T5Config
+from fiat_jax.models.layout import unrolled
 from fiat_jax.parallel import Mesh, batch_sharding, own_rows, replicated, shardings
 from fiat_jax.parallel.plan import Estimate, estimate
 from fiat_jax.study.experiment import Experiment, abstract_variables
@@ -116,9 +117,9 @@ def plan_decoding(work: Work, devices: Sequence[Any] | None = None) -> Estimate:
     base, learned, _ = _variables(model, mesh)
     own_rows(work.batch_size, mesh)  # refuses rows that do not divide
     inputs = _tokens(work, work.inputs_length, mesh)
-    variables = {**base, **learned}
+    variables = unrolled({**base, **learned}, work.config.num_decoder_layers, _layer)
     with jax.set_mesh(mesh):
-        lowered = generate.lower(model, variables, inputs, work.targets_length)
+        lowered = generate.lower(model.clone(unrolled=True), variables, inputs, work.targets_length)
     given: dict[str, Any] = {
         "base": variables["params"],
         "adapter": variables.get("adapter", {}),
@@ -155,6 +156,14 @@ def _variables(model: T5, mesh: jax.sharding.Mesh) -> tuple[Variables, Variables
     learned = "params" if full else "adapter"
     frozen = {name: tree for name, tree in variables.items() if name != learned}
     return frozen, {learned: variables[learned]}, {learned: places[learned]}
+
+
+def _layer(leaf: jax.ShapeDtypeStruct, _: int) -> jax.ShapeDtypeStruct:
+    """What one layer has of a stack."""
+    sharding = leaf.sharding
+    assert isinstance(sharding, NamedSharding)
+    one = NamedSharding(sharding.mesh, PartitionSpec(*sharding.spec[1:]))
+    return jax.ShapeDtypeStruct(leaf.shape[1:], leaf.dtype, sharding=one)
 
 
 def _placed(leaf: Any, sharding: NamedSharding) -> jax.ShapeDtypeStruct:
