@@ -10,6 +10,7 @@ from types import SimpleNamespace
 
 import numpy as np
 import pytest
+from peers.test_parity import SMALL
 
 from fiat_jax.checkpoints import huggingface
 from fiat_jax.decoding import BeamSearch, Decoder, Greedy, Request
@@ -20,21 +21,6 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")
 pytestmark = pytest.mark.peers
 
-SMALL = dict(
-    model_type="t5",
-    vocab_size=61,
-    d_model=16,
-    d_kv=6,
-    d_ff=20,
-    num_layers=2,
-    num_decoder_layers=2,
-    num_heads=4,
-    feed_forward_proj="gated-gelu",
-    tie_word_embeddings=False,
-    pad_token_id=0,
-    eos_token_id=1,
-    decoder_start_token_id=0,
-)
 LENGTH = 14
 
 
