@@ -70,7 +70,7 @@ def test_accumulated_parts_weigh_as_one_batch(variables, parts):
     whole, losses = run(variables, "adapter", tx=plain)
     split, split_losses = run(variables, "adapter", tx=plain, accumulation=parts)
     np.testing.assert_allclose(split_losses, losses, rtol=1e-5)
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5), split.learned, whole.learned)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4), split.learned, whole.learned)
 
 
 def test_a_batch_whose_parts_do_not_divide_among_the_devices_is_refused(variables):
