@@ -20,7 +20,7 @@ from fiat_jax.study.bank import Run, assemble_bank
 from fiat_jax.study.evaluation import best_weights
 from fiat_jax.study.experiment import assemble
 
-FEW = ("Tuning.steps=2", "Tuning.save_every=0", "Jsonl.validation=None", "AdamW.learning_rate=0.1")
+FEW = ("Tuning.steps=2", "Tuning.save_every=0", "Tuning.eval_every=0", "AdamW.learning_rate=0.1")
 
 
 def trained(name, *settings):
