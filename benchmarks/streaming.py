@@ -2,7 +2,7 @@
 
     python benchmarks/streaming.py --base T5_FOLDER --data AFRIQA_FOLDER [--rounds 3]
 
-400 questions of AfriQA with their passages, greedy, at most 64 tokens an answer, 16 rows at a time, the
+Questions of AfriQA with their passages, greedy, at most 64 tokens an answer, 16 rows at a time, the
 longest inputs first. Both sides answer all of them once unmeasured, then in turns. A whole batch goes on
 until its last row is done.
 """
@@ -32,9 +32,10 @@ def main() -> None:
     )
     parser.add_argument("--base", type=Path, required=True, help="folder of a T5 as transformers has it")
     parser.add_argument("--data", type=Path, required=True, help="folder of AfriQA's rows")
+    parser.add_argument("--count", type=int, default=400, help="questions, as many of each language (400)")
     parser.add_argument("--rounds", type=int, default=3, help="how often each side answers all (3)")
     flags = parser.parse_args()
-    inputs = sorted(questions(flags.base, flags.data), key=len, reverse=True)
+    inputs = sorted(questions(flags.base, flags.data, flags.count // 4), key=len, reverse=True)
     pretrained = huggingface.open_model(flags.base, dtype="float32")
     model, params = T5(pretrained.config), jax.tree.map(jnp.asarray, pretrained.params())
     decoder = Decoder(model, {"params": params}, Mesh().build(), TOKENS, batch_size=ROWS, buckets=WIDTHS)
@@ -80,13 +81,13 @@ def main() -> None:
     print(f"streamed is {ratio:.2f} times as fast")
 
 
-def questions(base: Path, data: Path) -> list[np.ndarray]:
+def questions(base: Path, data: Path, each: int) -> list[np.ndarray]:
     """Token ids of AfriQA's test questions and passages, cut to the widest."""
     tokens = Tokenizer.from_file(str(base / "tokenizer.json"))
     rows = [
         json.loads(line)
         for language in ("bem", "hau", "ibo", "zul")
-        for line in (data / f"{language}.test.jsonl").read_text(encoding="utf-8").splitlines()
+        for line in (data / f"{language}.test.jsonl").read_text(encoding="utf-8").splitlines()[:each]
     ]
     texts = [f"question: {row['question']} title: {row['title']} context: {row['context']}" for row in rows]
     ids = (tokens.encode(text, add_special_tokens=False).ids[: WIDTHS[-1] - 1] for text in texts)

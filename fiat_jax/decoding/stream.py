@@ -23,6 +23,9 @@ WIDTHS = (64, 128, 256, 384, 512, 768, 1024)
 SEGMENT = 8
 """Steps between two looks at what is done and what has come."""
 
+PATIENCE = 3
+"""Looks after which a row is begun though less than a quarter of the rows is free."""
+
 
 class Request(NamedTuple):
     """What is to be answered.
@@ -108,11 +111,13 @@ class Decoder:
 
     def run(self, take: Take) -> Iterator[tuple[Any, Answer]]:
         """Answers requests until there are no more, each as soon as it is done, with the caller's key."""
-        pool = _Pool(self)
-        more = True
+        pool, more, waited = _Pool(self), True, 0
         while more or pool.live:
-            free = self.sizes[-1] - len(pool.live)
-            given = take(free, not pool.live) if more and free else []
+            free, waited = self.sizes[-1] - len(pool.live), waited + 1
+            given: Sequence[tuple[Any, Request]] | None = []
+            # Encoding one row costs more than its share of some: wait a little for others to be done.
+            if more and free and (4 * free >= self.sizes[-1] or waited >= PATIENCE):
+                given, waited = take(free, not pool.live), 0
             more = more and given is not None
             with jax.set_mesh(self.mesh):
                 pool.add(list(given or ()))
@@ -179,7 +184,10 @@ class _Pool:
             count = _chunk(decoder.sizes, len(given))
             chunk, given = given[:count], given[count:]
             places, free = free[: len(chunk)], free[len(chunk) :]
-            new = decoder.begun([one for _, one in chunk], count, self.width)
+            own_width = max(decoder.width(one) for _, one in chunk)
+            new = decoder.begun([one for _, one in chunk], count, own_width)
+            if own_width < self.width:
+                new = decoder._take_out(new, np.arange(count, dtype=np.int32), self.width - own_width)
             index = np.array([*places, *[len(self.owners)] * (count - len(places))], np.int32)
             self.rows = decoder._insert(self.rows, new, index)
             for at, owner in zip(places, chunk, strict=True):
@@ -244,9 +252,9 @@ def _sizes(most: int, least: int) -> tuple[int, ...]:
 
 
 def _chunk(sizes: tuple[int, ...], count: int) -> int:
-    """How many rows to begin at once, of so many: not more than twice as many as there are."""
+    """How many rows to begin at once, of so many: at most a quarter of them are empty."""
     above = next(size for size in sizes if size >= count)
-    return above if above <= 2 * count else max(size for size in sizes if size <= count)
+    return above if 3 * above <= 4 * count else max(size for size in sizes if size <= count)
 
 
 def _inserted(rows: Rows, new: Rows, index: Array) -> Rows:
