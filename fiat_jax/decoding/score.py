@@ -11,6 +11,7 @@ import jax.numpy as jnp
 
 from fiat_jax.models import T5
 from fiat_jax.models.axes import constrain
+from fiat_jax.models.likelihood import picked, shift_right
 from fiat_jax.parallel import RULES
 from fiat_jax.typing import Array, Variables
 
@@ -30,7 +31,7 @@ def log_likelihoods(model: T5, variables: Variables, inputs: Array, targets: Arr
       [B] int32. Whole on every device.
     """
     with nn.logical_axis_rules(RULES):
-        logits = model.apply(variables, inputs, _shifted(model, targets))
+        logits = model.apply(variables, inputs, shift_right(targets, model.config.decoder_start_id))
         sums = _log_likelihoods(logits, targets, model.config.pad_id)
         return constrain(sums, (None,)), constrain(jnp.sum(targets != model.config.pad_id, axis=-1), (None,))
 
@@ -57,7 +58,7 @@ def label_log_likelihoods(model: T5, variables: Variables, inputs: Array, labels
 
         def of_label(label: Array) -> Array:
             targets = jnp.broadcast_to(label, (inputs.shape[0], *label.shape))
-            decoder_inputs = _shifted(model, targets)
+            decoder_inputs = shift_right(targets, model.config.decoder_start_id)
             logits = model.apply(variables, decoder_inputs, encoded, source_mask, method="decode")
             return _log_likelihoods(logits, targets, model.config.pad_id)
 
@@ -80,7 +81,7 @@ def first_step_log_probabilities(model: T5, variables: Variables, inputs: Array,
     with nn.logical_axis_rules(RULES):
         start = jnp.full((inputs.shape[0], 1), model.config.decoder_start_id, jnp.int32)
         logits = model.apply(variables, inputs, start).astype(jnp.float32)
-        found = _picked(logits, ids[:, None]) - jax.nn.logsumexp(logits, axis=-1)
+        found = picked(logits, ids[:, None]) - jax.nn.logsumexp(logits, axis=-1)
         return constrain(found, (None, None))
 
 
@@ -104,21 +105,8 @@ def first_step_probability(
     return jax.nn.sigmoid(found[:, 0] - found[:, 1])  # of the difference: small ones do not underflow
 
 
-def _shifted(model: T5, targets: Array) -> Array:
-    """Decoder inputs [B, T] of targets [B, T]: the start token, then all but the last target."""
-    return jnp.pad(targets[:, :-1], ((0, 0), (1, 0)), constant_values=model.config.decoder_start_id)
-
-
 def _log_likelihoods(logits: Array, targets: Array, pad_id: int) -> Array:
     """Sums [B] of the log-probabilities of targets [B, T] under logits [B, T, V]."""
     logits = logits.astype(jnp.float32)
-    found = _picked(logits, targets[..., None]) - jax.nn.logsumexp(logits, axis=-1)
+    found = picked(logits, targets[..., None]) - jax.nn.logsumexp(logits, axis=-1)
     return jnp.sum(jnp.where(targets == pad_id, 0.0, found), axis=-1)
-
-
-def _picked(logits: Array, ids: Array) -> Array:
-    """The logits [B, T] of ids that broadcast against logits [B, T, V].
-
-    By a sum and not an index: devices that split the vocabulary then send each other one number a token.
-    """
-    return jnp.sum(jnp.where(jnp.arange(logits.shape[-1]) == ids, logits, 0.0), axis=-1)

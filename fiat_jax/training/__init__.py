@@ -2,7 +2,7 @@
 
 from fiat_jax.training.logs import MetricsLog, Silence
 from fiat_jax.training.loop import Plan, fit, show
-from fiat_jax.training.losses import LossSums, cross_entropy, shift_right
+from fiat_jax.training.losses import LossSums, cross_entropy
 from fiat_jax.training.optimizers import Adafactor, AdamW
 from fiat_jax.training.step import TrainState, create_state, eval_step, jit_step, state_shardings, train_step
 
@@ -19,7 +19,6 @@ __all__ = [
     "eval_step",
     "fit",
     "jit_step",
-    "shift_right",
     "show",
     "state_shardings",
     "train_step",

@@ -16,8 +16,9 @@ import optax
 
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5
+from fiat_jax.models.likelihood import shift_right
 from fiat_jax.parallel import RULES, batch_rows, replicated
-from fiat_jax.training.losses import LossSums, cross_entropy, shift_right
+from fiat_jax.training.losses import LossSums, cross_entropy
 from fiat_jax.typing import Array, Batch, Variables
 
 

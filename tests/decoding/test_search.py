@@ -11,8 +11,8 @@ from random_t5s import CONFIG, LENGTH, ask, decoder, questions, random_t5, token
 from fiat_jax.decoding import BeamSearch, Decoder, Greedy, Request, Sample
 from fiat_jax.decoding.rules import filtered
 from fiat_jax.errors import ConfigError
+from fiat_jax.models.likelihood import shift_right
 from fiat_jax.parallel import Mesh
-from fiat_jax.training import shift_right
 
 
 def first_logits(model, variables, request):

@@ -14,7 +14,8 @@ import pytest
 from fiat_jax.checkpoints import huggingface
 from fiat_jax.decoding import BeamSearch, generate
 from fiat_jax.models import T5
-from fiat_jax.training.losses import cross_entropy, shift_right
+from fiat_jax.models.likelihood import shift_right
+from fiat_jax.training.losses import cross_entropy
 
 HERE = Path(__file__).parent
 REAL = os.environ.get("FIAT_REAL_T5")

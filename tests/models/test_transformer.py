@@ -13,7 +13,8 @@ import pytest
 from fiat_jax.checkpoints import Base
 from fiat_jax.decoding import generate
 from fiat_jax.models import T5, Step, laid_out
-from fiat_jax.training import cross_entropy, shift_right
+from fiat_jax.models.likelihood import shift_right
+from fiat_jax.training import cross_entropy
 
 GOLDEN = Path(__file__).parents[1] / "golden"
 

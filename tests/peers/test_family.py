@@ -8,7 +8,8 @@ import pytest
 
 from fiat_jax.checkpoints import huggingface, huggingface_export
 from fiat_jax.models import T5
-from fiat_jax.training.losses import cross_entropy, shift_right
+from fiat_jax.models.likelihood import shift_right
+from fiat_jax.training.losses import cross_entropy
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -14,7 +14,8 @@ from fiat_jax.checkpoints import huggingface, names
 from fiat_jax.decoding import generate
 from fiat_jax.errors import DataError
 from fiat_jax.models import T5
-from fiat_jax.training.losses import cross_entropy, shift_right
+from fiat_jax.models.likelihood import shift_right
+from fiat_jax.training.losses import cross_entropy
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("transformers")

@@ -17,10 +17,11 @@ from fiat_jax.config import parse
 from fiat_jax.data.labels import right_labels
 from fiat_jax.data.pipeline import load_examples
 from fiat_jax.decoding import Rank
+from fiat_jax.models.likelihood import shift_right
 from fiat_jax.study.evaluation import best_weights
 from fiat_jax.study.experiment import assemble
 from fiat_jax.study.ranking import rank_examples
-from fiat_jax.training import cross_entropy, shift_right
+from fiat_jax.training import cross_entropy
 
 GIN = """
 eval.rank = @Rank()
