@@ -1,6 +1,7 @@
 """Where examples come from: JSON lines, parquet, TFDS. No data set script is ever run."""
 
 import itertools
+from abc import ABC, abstractmethod
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -28,7 +29,7 @@ class Row(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Source:
+class Source(ABC):
     """A place for each split; one with {language} in it stands for one place a language."""
 
     train: str | None = None
@@ -82,8 +83,9 @@ class Source:
     def _places(self) -> tuple[str, ...]:
         return tuple(map(self._place, self.splits()))
 
+    @abstractmethod
     def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
-        raise NotImplementedError
+        """The rows of one place, each with where it stands."""
 
 
 @dataclass(frozen=True, kw_only=True)
