@@ -67,10 +67,11 @@ def test_an_adapters_optimizer_holds_nothing_of_the_base(variables):
 @pytest.mark.parametrize("parts", [2, 4])
 def test_accumulated_parts_weigh_as_one_batch(variables, parts):
     plain = optax.sgd(0.1)  # its updates are the gradients; Adam's magnify the rounding of those near zero
-    whole, losses = run(variables, "adapter", tx=plain)
-    split, split_losses = run(variables, "adapter", tx=plain, accumulation=parts)
+    # Two steps: a third magnifies rounding a hundredfold.
+    whole, losses = run(variables, "adapter", steps=2, tx=plain)
+    split, split_losses = run(variables, "adapter", steps=2, tx=plain, accumulation=parts)
     np.testing.assert_allclose(split_losses, losses, rtol=1e-5)
-    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-4), split.learned, whole.learned)
+    jax.tree.map(partial(np.testing.assert_allclose, rtol=1e-3, atol=1e-5), split.learned, whole.learned)
 
 
 def test_a_batch_whose_parts_do_not_divide_among_the_devices_is_refused(variables):
