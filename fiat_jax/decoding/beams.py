@@ -8,14 +8,11 @@ slots that it sees, and it takes those over from the beginning that it continues
 import jax
 import jax.numpy as jnp
 
-from fiat_jax.decoding.rows import NOT_YET, Kept, Rows, follow, next_places, put, within
+from fiat_jax.decoding.rows import DEAD, NOT_YET, Kept, Rows, follow, next_places, put, within
 from fiat_jax.decoding.rules import ruled
 from fiat_jax.decoding.search import BeamSearch
 from fiat_jax.models import T5Config
 from fiat_jax.typing import Array
-
-_DEAD = NOT_YET / 2
-"""A beginning with a lower score is none."""
 
 
 def choose_beams(search: BeamSearch, config: T5Config, rows: Rows, logits: Array) -> Rows:
@@ -57,7 +54,7 @@ def _keep(search: BeamSearch, rows: Rows, candidates: Array, scores: Array, ends
     """The best complete answers, with those candidates [B, 2 Q] among them that have just ended."""
     assert rows.kept is not None
     before, width = rows.kept, rows.kept.scores.shape[1]
-    new = ends & (jnp.arange(2 * width) < width) & (scores > _DEAD) & before.open[:, None]
+    new = ends & (jnp.arange(2 * width) < width) & (scores > DEAD) & before.open[:, None]
     if search.early_stopping is True:
         new &= ~jnp.all(before.complete, axis=1, keepdims=True)
     length = (rows.written + 1).astype(jnp.float32)[:, None]
@@ -80,7 +77,7 @@ def _settled(search: BeamSearch, length: int, before: Rows, rows: Rows) -> Rows:
         reach = jnp.full_like(reach, length)
     could = rows.scores[:, 0] / reach**search.length_penalty
     worst = jnp.where(jnp.all(kept.complete, axis=1), kept.scores[:, -1], NOT_YET)
-    open = kept.open & (could > worst) & (rows.scores[:, 0] > _DEAD)
+    open = kept.open & (could > worst) & (rows.scores[:, 0] > DEAD)
     done = ~open | (rows.written == length)
     if search.early_stopping is True:
         done |= jnp.all(kept.complete, axis=1)

@@ -17,6 +17,12 @@ from fiat_jax.models import T5, Cache, Step
 from fiat_jax.models.axes import CACHE, constrain
 from fiat_jax.typing import Array, Variables
 
+NOT_YET = -1e9
+"""The score of what is not there."""
+
+DEAD = NOT_YET / 2
+"""What has no higher score is not there either, whatever was added to it."""
+
 
 class Kept(NamedTuple):
     """The complete answers of a beam search.
@@ -119,10 +125,6 @@ def new_rows(
         at=None if spans is None else jnp.zeros((batch, width, spans.tokens.shape[1]), bool),
         kept=kept,
     )
-
-
-NOT_YET = -1e9
-"""The score of what is not there."""
 
 
 def advanced(model: T5, variables: Variables, rows: Rows, step: Array) -> tuple[Array, Rows]:

@@ -143,8 +143,17 @@ class SpeculativeDecoder:
         max_length: int,
         ahead: int = 4,
         batch_size: int = 1,
+        buckets: tuple[int, ...] = WIDTHS,
     ) -> None:
         """Lays the weights out for decoding.
+
+        Args:
+          large, draft: of one vocabulary.
+          mesh: where their variables lie.
+          max_length: the most tokens of an answer.
+          ahead: how many tokens the draft writes at a time.
+          batch_size: rows that go on together.
+          buckets: as in `Decoder`.
 
         Raises:
           ConfigError: the two do not have one vocabulary.
@@ -158,7 +167,7 @@ class SpeculativeDecoder:
                 f"draft: expected a T5 with the {large.model.config.vocab_size} ids of the tuned model's "
                 f"vocabulary, found {draft.model.config.vocab_size}; use a smaller one of the same family."
             )
-        self.mesh, self.batch_size, self.steps = mesh, batch_size, 0
+        self.mesh, self.batch_size, self.buckets, self.steps = mesh, batch_size, buckets, 0
         self.large, self.draft = Speaker(*laid_out(*large)), Speaker(*laid_out(*draft))
         self._speculate = jax.jit(partial(speculate, self.large.model, self.draft.model, max_length, ahead))
 
@@ -169,7 +178,7 @@ class SpeculativeDecoder:
             if not given:
                 continue
             requests = [request for _, request in given]
-            width = bucket(max(len(one.inputs) for one in requests), WIDTHS)
+            width = bucket(max(len(one.inputs) for one in requests), self.buckets)
             inputs = padded(requests, self.batch_size, width, config.pad_id)
             with jax.set_mesh(self.mesh):
                 placed = put_batch(inputs[own_rows(self.batch_size, self.mesh)], self.mesh)

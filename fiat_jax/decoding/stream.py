@@ -10,7 +10,7 @@ import numpy as np
 
 from fiat_jax.adapters import LoRABank
 from fiat_jax.decoding.generate import begin, decode
-from fiat_jax.decoding.rows import NOT_YET, Rows
+from fiat_jax.decoding.rows import DEAD, Rows
 from fiat_jax.decoding.search import GREEDY, Search
 from fiat_jax.decoding.spans import NONE, Spans, stack
 from fiat_jax.models import T5, laid_out
@@ -94,7 +94,7 @@ class Decoder:
         Raises:
           ConfigError: the rows do not divide among the devices that share a batch.
         """
-        self.mesh, self.search, self.constrained, self.buckets = mesh, search, constrained, buckets
+        self.mesh, self.constrained, self.buckets = mesh, constrained, buckets
         own_rows(batch_size, mesh)  # refuses rows that do not divide
         self.model, self.variables = laid_out(model, variables)
         self.sizes = _sizes(batch_size, batch_rows(mesh))
@@ -147,7 +147,7 @@ class Decoder:
 
     def answer(self, tokens: np.ndarray, scores: np.ndarray) -> Answer:
         """An answer of the tokens [n, T] and scores [n] of a row."""
-        found = [at for at, score in enumerate(scores) if score > NOT_YET / 2] or [0]
+        found = [at for at, score in enumerate(scores) if score > DEAD] or [0]
         eos_id = self.model.config.eos_id
         return Answer(
             tuple(until_end(tokens[at], eos_id) for at in found), tuple(float(scores[at]) for at in found)

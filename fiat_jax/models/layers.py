@@ -151,7 +151,7 @@ class Attention(nn.Module):
         self.key = projection(c.d_attention, inner, wide)
         self.value = projection(c.d_attention, inner, wide)
         self.out = projection(c.d_model, inner[::-1], c.d_attention**-0.5)
-        if self._has_prefix():
+        if self._prefix_tuning():
             self.prefix = Learned()
 
     def keys_values(self, x: Array) -> tuple[Array, Array]:
@@ -192,13 +192,16 @@ class Attention(nn.Module):
             bias = bias if bias is None else jnp.pad(bias, ((0, 0), (0, 0), (prefix, 0)))
         return self._out(weigh(self._heads(self.query(x)), *past, bias, mask)), past
 
-    def _has_prefix(self) -> bool:
-        return isinstance(self.adapter, PrefixTuning) and self.adapter.adapts(place(self))
+    def _prefix_tuning(self) -> PrefixTuning | None:
+        """The adapter, where it puts a prefix before this attention's keys and values."""
+        adapter = self.adapter
+        return adapter if isinstance(adapter, PrefixTuning) and adapter.adapts(place(self)) else None
 
     def _prefixed(self, key: Array, value: Array, mask: Array | None) -> tuple[Array, Array, Array | None]:
-        if not isinstance(self.adapter, PrefixTuning) or not self._has_prefix():
+        adapter = self._prefix_tuning()
+        if adapter is None:
             return key, value, mask
-        return with_prefix(self.prefix(self.adapter.weights(self.config.d_attention)), key, value, mask)
+        return with_prefix(self.prefix(adapter.weights(self.config.d_attention)), key, value, mask)
 
     def _out(self, y: Array) -> Array:
         """[B, Q, D] of heads [B, Q, N, H]."""

@@ -20,8 +20,6 @@ from flax.traverse_util import flatten_dict, unflatten_dict
 
 from fiat_jax.typing import Array, Variables
 
-Axes = tuple[str | None, ...]
-
 _ONCE = ("cross_attention/key/kernel", "cross_attention/value/kernel")
 """Kernels of the decoder that the whole encoded input passes, once."""
 
@@ -86,10 +84,10 @@ def unrolled(
     def of(collection: Any) -> Any:
         decoder = dict(collection.get("decoder", {}))
         stack = decoder.pop("layers", {})
-        each = {
-            f"layers_{i}": jax.tree.map(lambda x, i=i: layer(x, i), stack) for i in range(layers) if stack
-        }
-        return {**collection, "decoder": {**decoder, **each}} if stack else collection
+        if not stack:
+            return collection
+        each = {f"layers_{i}": jax.tree.map(lambda x, i=i: layer(x, i), stack) for i in range(layers)}
+        return {**collection, "decoder": {**decoder, **each}}
 
     return {name: of(collection) for name, collection in variables.items()}
 

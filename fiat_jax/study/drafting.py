@@ -9,6 +9,7 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5
 from fiat_jax.models.config import Dtype
 from fiat_jax.parallel import shardings
+from fiat_jax.study.answering import buckets_of
 from fiat_jax.study.experiment import Network, abstract_variables
 from fiat_jax.typing import Variables
 
@@ -59,4 +60,5 @@ def drafted(
         task.targets_length,
         draft.ahead,
         batch_size,
+        buckets_of(task),
     )
