@@ -90,7 +90,22 @@ def _scores(split: str, row: dict[str, Any]) -> str:
     table = [(language, row[f"{language}_f1"], row[f"{language}_em"]) for language in languages]
     table.append(("mean" if languages else "all", row["f1"], row["em"]))
     body = [(name, f"{f1:.1f}", f"{em:.1f}") for name, f1, em in table]
-    return f"<h2>{escape(split)}, step {row['step']}</h2>" + _table(("", "F1", "EM"), body, numbers=2)
+    head = f"<h2>{escape(split)}, step {row['step']}</h2>"
+    return head + _table(("", "F1", "EM"), body, numbers=2) + _label_scores(row)
+
+
+def _label_scores(row: dict[str, Any]) -> str:
+    """What is known of ranked labels; nothing where none were ranked."""
+    if "label_accuracy" not in row:
+        return ""
+    names = ("label_accuracy", "nll", "ece", "temperature")
+    head = ("accuracy", "NLL", "ECE", "temperature")
+    parts = [_table(head, [tuple(f"{row[name]:.3f}" for name in names)], numbers=len(names))]
+    labels = [name.removeprefix("auc_pr_") for name in row if name.startswith("auc_pr_")]
+    if labels:
+        areas = [(one, f"{row[f'auc_pr_{one}']:.3f}", f"{row[f'prevalence_{one}']:.3f}") for one in labels]
+        parts.append(_table(("looked for", "AUC-PR", "by chance"), areas, numbers=2))
+    return "".join(parts)
 
 
 def _samples(path: Path) -> str:
