@@ -8,6 +8,7 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
 from fiat_jax.reasoning import OpenAI, Prompt, Replay
 from fiat_jax.study.bounds import Bounds
+from fiat_jax.study.drafting import Draft
 from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.rationales import Reasoner
 
@@ -35,6 +36,7 @@ def open_predictor(
     client: OpenAI | Replay | None = None,
     prompt: Prompt | None = None,
     batch_size: int = 32,
+    draft: Draft | None = None,
     concurrency: int = 8,
 ) -> Predictor:
     """Loads the best checkpoint of a run, to answer rows with.
@@ -50,6 +52,7 @@ def open_predictor(
       client: the large model, asked for rationales that the store lacks.
       prompt: what to ask it.
       batch_size: rows at a time; changes no answer.
+      draft: a small T5 that runs ahead; made for few rows at a time.
       concurrency: calls of the large model at a time.
 
     Raises:
@@ -58,6 +61,6 @@ def open_predictor(
     """
     experiment = parse("Experiment", [saved(run_dir)]).run()
     reasoner = Reasoner(rationales, client, prompt, concurrency)
-    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds)
+    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds, draft)
     _ = predictor.decoder  # what is wrong with the run shows now
     return predictor
