@@ -213,6 +213,7 @@ class Predictor:
             "lengths": [task.inputs_length, task.targets_length],
             "search": repr(self.search),
             "bounds": repr(self.bounds),
+            "int8": self._experiment.base.answer_in_int8,
             "rationales": self.reasoner.described() if self.variant == "fiat" else "none",
         }
 
