@@ -35,14 +35,14 @@ def predict(
         already, from a run that was stopped, are not answered again.
       rationales: the rationale store or JSONL of these rows; by default the task's.
       client: the large model, asked for rationales that the store lacks.
-      prompt: what to ask it.
+      prompt: what to ask it; by default the task's.
       batch_size: examples at a time; changes no answer.
       search: how an answer's tokens are chosen.
       bounds: what answers may be, such as spans of the passage; None for anything.
       draft: a small T5 that runs ahead; made for few rows at a time, as with batch_size 1.
       concurrency: calls of the large model at a time.
     """
-    reasoner = Reasoner(rationales, client, prompt, concurrency)
+    reasoner = Reasoner(rationales, client, prompt or experiment.task.prompt, concurrency)
     with Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds, draft) as predictor:
         answered = predict_file(predictor, at(input), at(output))
     print(f"{output}: {answered}")

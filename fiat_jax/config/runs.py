@@ -50,7 +50,7 @@ def open_predictor(
       bounds: what answers may be; None for anything.
       rationales: the rationale store or JSONL of the rows; by default the task's.
       client: the large model, asked for rationales that the store lacks.
-      prompt: what to ask it.
+      prompt: what to ask it; by default the task's.
       batch_size: rows at a time; changes no answer.
       draft: a small T5 that runs ahead; made for few rows at a time.
       concurrency: calls of the large model at a time.
@@ -60,7 +60,7 @@ def open_predictor(
       ConfigError, DataError: as `study.experiment.assemble`.
     """
     experiment = parse("Experiment", [saved(run_dir)]).run()
-    reasoner = Reasoner(rationales, client, prompt, concurrency)
+    reasoner = Reasoner(rationales, client, prompt or experiment.task.prompt, concurrency)
     predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds, draft)
     _ = predictor.decoder  # what is wrong with the run shows now
     return predictor

@@ -9,7 +9,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fiat_jax.data.metrics import METRICS
-from fiat_jax.data.rendering import join_rationales
+from fiat_jax.data.rendering import joined
 from fiat_jax.data.sources import Jsonl, Parquet
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Template, Variant, check_target
@@ -127,8 +127,6 @@ def _reader(task: Task, variant: Variant, language: str) -> Callable[..., Any]:
     from fiat_jax.data.tensorflow import tf
 
     def read(split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
-        rows = list(task.rows(split, (language,) if language else ()))
-        rationales = join_rationales(task, rows) if variant == "fiat" else [""] * len(rows)
         examples = [
             {
                 "id": row["id"],
@@ -138,7 +136,7 @@ def _reader(task: Task, variant: Variant, language: str) -> Callable[..., Any]:
                 "fields": task.input_fields(row),
                 "targets": task.target(row),
             }
-            for row, rationale in zip(rows, rationales, strict=True)
+            for row, rationale in joined(task, variant, split, (language,) if language else ())
         ]
         text = tf.TensorSpec([], tf.string)
         signature = {name: text for name in ("id", "language", "rationale", "targets")}

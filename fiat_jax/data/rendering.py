@@ -56,9 +56,7 @@ def render(task: Task, variant: Variant, split: str, languages: tuple[str, ...] 
     tokens, empty = task.tokens(), Counter[str]()
     seen: dict[str, str] = {}
     for language in languages or task.languages or ("",):
-        rows = list(task.rows(split, (language,) if language else ()))
-        rationales = join_rationales(task, rows) if variant == "fiat" else [""] * len(rows)
-        for row, rationale in zip(rows, rationales, strict=True):
+        for row, rationale in joined(task, variant, split, (language,) if language else ()):
             name = f"task {task.name}, example {row['id']}"
             if row["id"] in seen:
                 raise DataError(
@@ -77,8 +75,39 @@ def render(task: Task, variant: Variant, split: str, languages: tuple[str, ...] 
         )
 
 
-def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def joined(
+    task: Task, variant: Variant, split: str, languages: tuple[str, ...] = ()
+) -> list[tuple[dict[str, Any], str]]:
+    """The rows of a split, each with its rationale; '' for the variants that read none.
+
+    A training example that has none is treated as `Task.without_rationale` says, and counted.
+
+    Raises:
+      DataError: one has none and must have one; the message tells how many.
+    """
+    rows = list(task.rows(split, languages))
+    if variant != "fiat":
+        return [(row, "") for row in rows]
+    refused = split != "train" or task.without_rationale == "refuse"
+    pairs = list(zip(rows, join_rationales(task, rows, refused), strict=True))
+    without = sum(not rationale for _, rationale in pairs)
+    if without and task.without_rationale == "leave_out":
+        _log.info("task %s, %s: %d examples without a rationale left out", task.name, split, without)
+        pairs = [(row, rationale) for row, rationale in pairs if rationale]
+    elif without:
+        _log.info("task %s, %s: %d examples without a rationale tune without one", task.name, split, without)
+    if not pairs:
+        raise DataError(f"task {task.name}: expected rationales of split {split!r}, found none.")
+    return pairs
+
+
+def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]], refused: bool = True) -> list[str]:
     """The rationale of each row, by its id.
+
+    Args:
+      task: which has them.
+      rows: of which.
+      refused: whether each must have one; else '' stands for none.
 
     Raises:
       DataError: one has none; the message tells how many.
@@ -93,7 +122,7 @@ def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         texts.append(stores[path].get(row["id"], "").strip())
         if not texts[-1]:
             missing.append((row["id"], path))
-    if missing:
+    if missing and refused:
         (id, path), others = missing[0], len(missing) - 1
         raise DataError(
             f"{path}: expected a rationale for each of the {len(rows)} examples, found none for {id!r}"

@@ -65,9 +65,9 @@ class Template:
             )
 
     def compose(self, variant: Variant, fields: Mapping[str, Any], rationale: str = "") -> str:
-        """The whole input of a variant; white space in the rationale is collapsed."""
+        """The whole input of a variant; white space in the rationale is collapsed, and none is not joined."""
         text = fill(self.input, fields)
-        if variant == "fiat":
+        if variant == "fiat" and rationale:
             text = fill(self.rationale, {"input": text, "rationale": " ".join(rationale.split())})
         return f"{self.instruction} {text}" if self.instruction and variant != "plain" else text
 
