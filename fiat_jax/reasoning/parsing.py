@@ -13,7 +13,7 @@ _OTHER = rf"^{_MARK}(?:(?:so|thus|therefore|hence),?\s+)?(?:the\s+)?(?:final\s+|
 
 # Not the stop of an abbreviation or an initial, which follows few letters.
 _WORD = r"(?:(?<=\w\w\w\w)|(?<=\d)|(?<=[^\x00-\x7f]))"
-_SENTENCE = re.compile(rf"{_WORD}[.!?\u3002\u0964]\s*(?=\S+\s+\S+\s+\S)")
+_SENTENCE = re.compile(rf"{_WORD}(?:[.!?]\s+|[\u3002\u0964]\s*)(?=\S+\s+\S+\s+\S)")
 _FULL_STOP = re.compile(rf"(?:{_WORD}|(?<=\b[yY]es)|(?<=\b[nN]o)|(?<=[\"'*_`]))[.\u3002\u0964]$")
 _SHORT = 8
 """Words of an answer that is no text of its own, with full stops that belong to it."""
@@ -75,6 +75,7 @@ def _cleaned(text: str) -> str:
 def _bare(text: str) -> str:
     """Text without emphasis, or quotation marks that enclose all of it."""
     text = text.strip().strip(_EMPHASIS).strip()
-    while len(text) > 1 and text[0] in _QUOTES[0] and text[-1] in _QUOTES[1]:
-        text = text[1:-1].strip().strip(_EMPHASIS).strip()
-    return text
+    quoted = len(text) > 1 and text[0] in _QUOTES[0] and text[-1] in _QUOTES[1]
+    if not quoted or {text[0], text[-1]} & set(text[1:-1]):  # none, or several quotations
+        return text
+    return text[1:-1].strip().strip(_EMPHASIS).strip()

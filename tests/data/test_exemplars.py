@@ -17,11 +17,11 @@ def prompt(*exemplars, **settings):
     return Prompt(INPUT, exemplars=tuple({"rationale": "since", **row} for row in exemplars), **settings)
 
 
-WORDS = "river tower bridge market garden school harbour forest castle temple palace valley".split()
+PLACES = ("river", "tower", "bridge", "market", "garden", "school", "harbour", "forest", "castle", "temple")
 
 
 def rows(*ids):
-    return [example(id, question=f"who built the {WORDS[int(id[1:])]} beside {id}?") for id in ids]
+    return [example(id, question=f"who built the {PLACES[int(id[1:])]} beside {id}?") for id in ids]
 
 
 def test_an_exemplar_does_not_tune_by_its_id_or_by_its_text(make_task, caplog):
@@ -36,10 +36,10 @@ def test_an_exemplar_does_not_tune_by_its_id_or_by_its_text(make_task, caplog):
 
 
 def test_exemplars_are_gone_before_examples_are_held_out(make_task):
-    train = rows(*(f"t{n}" for n in range(12)))
-    task = make_task(train=train, holdout=5, prompt=prompt(train[0], train[7]))
+    train = rows(*(f"t{n}" for n in range(10)))
+    task = make_task(train=train, holdout=4, prompt=prompt(train[0], train[7]))
     tuned, held = ([row["id"] for row in task.rows(split)] for split in ("train", "validation"))
-    assert (len(tuned), len(held)) == (5, 5)
+    assert (len(tuned), len(held)) == (4, 4)
     assert not {"t0", "t7"} & {*tuned, *held}
 
 

@@ -23,6 +23,8 @@ TEXT = "The town library closes for six weeks in March. Then it opens again with
         ("The answer is: one\nThe answer is: two", "two"),
         ("the answer is not easy. The answer is: 7", "7"),
         ("The answer is: 東京\n", "東京"),
+        ("The answer is: 'ore' or 'smelting'", "'ore' or 'smelting'"),
+        ("The answer is: around 4.54 billion years ago", "around 4.54 billion years ago"),
         (f"The answer is: {TEXT}", TEXT),
     ],
 )
