@@ -200,7 +200,8 @@ class Prompt:
             return exemplars
         language = str(example.get("language") or "") if self.exemplars_in == "same" else self.pivot
         chosen = [one for one in exemplars if one.language == language]
-        chosen = chosen or [one for one in exemplars if one.language == self.pivot]
+        if not chosen and self.pivot:
+            chosen = [one for one in exemplars if one.language == self.pivot]
         if exemplars and not chosen:
             known = ", ".join(dict.fromkeys(one.language or "no language" for one in exemplars))
             raise DataError(
