@@ -127,7 +127,7 @@ def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]], refused: bool
         raise DataError(
             f"{path}: expected a rationale for each of the {len(rows)} examples, found none for {id!r}"
             + (f" and {others} others" if others else "")
-            + "; write what is missing with `fiat annotate`, or say in Task.without_rationale what becomes of "
-            "training examples without one."
+            + "; write what is missing with `fiat annotate`, or say in Task.without_rationale what becomes "
+            "of training examples without one."
         )
     return texts
