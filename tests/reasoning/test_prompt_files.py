@@ -96,6 +96,12 @@ def test_exemplars_are_chosen_by_language(file: Path) -> None:
         Prompt(file=str(file), exemplars_in="pivot")
 
 
+def test_a_training_example_that_is_the_one_exemplar_of_its_language_sees_none(file: Path) -> None:
+    prompt = Prompt(file=str(file), exemplars_in="same")
+    row = {"id": "train-7", "question": "Zwei plus zwei?", "language": "de"}
+    assert [turn["role"] for turn in ask(prompt, row, "train").messages] == ["system", "user"]
+
+
 def test_reasoning_in_the_inputs_language_has_exemplars_that_do(file: Path) -> None:
     said = turns(Prompt(file=str(file), reason_in="input"))
     assert said[0] == "Think. Write the reasoning in the language of the question."
