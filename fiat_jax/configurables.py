@@ -9,7 +9,17 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+CLIENTS = {
+    "OpenAI": "fiat_jax.reasoning.clients.openai:OpenAI",
+    "Gemini": "fiat_jax.reasoning.clients.gemini:Gemini",
+    "Anthropic": "fiat_jax.reasoning.clients.anthropic:Anthropic",
+    "Local": "fiat_jax.reasoning.clients.local:Local",
+    "T5Reasoner": "fiat_jax.study.t5_reasoner:T5Reasoner",
+    "Replay": "fiat_jax.reasoning.clients.replay:Replay",
+}
+"""Ways to reach the large model: what keeps the protocol `reasoning.calls.Client`."""
 
 SETTINGS = {
     "Task": "fiat_jax.data.tasks:Task",
@@ -27,8 +37,7 @@ SETTINGS = {
     "AdamW": "fiat_jax.training.optimizers:AdamW",
     "Adafactor": "fiat_jax.training.optimizers:Adafactor",
     "Prompt": "fiat_jax.reasoning.prompts:Prompt",
-    "OpenAI": "fiat_jax.reasoning.clients:OpenAI",
-    "Replay": "fiat_jax.reasoning.clients:Replay",
+    **CLIENTS,
     "Beam": "fiat_jax.reasoning.beam:Beam",
     "Vote": "fiat_jax.reasoning.voting:Vote",
     "Shorten": "fiat_jax.reasoning.shortening:Shorten",
@@ -44,6 +53,9 @@ SETTINGS = {
     "Limits": "fiat_jax.serving.limits:Limits",
 }
 """Frozen dataclasses by gin name."""
+
+PROTOCOLS = {"Client": tuple(CLIENTS)}
+"""Which settings may stand where an annotation names a protocol."""
 
 
 class Command(NamedTuple):
@@ -114,6 +126,20 @@ def name_of(cls: Any) -> str | None:
     """The gin name of a class, or None for one that gin files do not set."""
     defined = f"{getattr(cls, '__module__', '')}:{getattr(cls, '__qualname__', '')}"
     return next((name for name, place in SETTINGS.items() if place == defined), None)
+
+
+def names_in(annotation: Any) -> tuple[str, ...]:
+    """The gin names of all settings that an annotation takes."""
+    if name := name_of(annotation):
+        return (name,)
+    if is_protocol(annotation):
+        return PROTOCOLS.get(annotation.__name__, ())
+    return tuple(name for one in get_args(annotation) for name in names_in(one))
+
+
+def is_protocol(annotation: Any) -> bool:
+    """Whether an annotation is a protocol of ours, and not a class."""
+    return getattr(annotation, "_is_protocol", False)
 
 
 def parameters(name: str) -> dict[str, Parameter]:

@@ -32,8 +32,11 @@ def kitchen(monkeypatch):
         "cook": Command(f"{HERE}:cook", "cook a meal", "starts"),
         "dine": Command(f"{HERE}:dine", "eat a meal", "reads"),
         "bake": Command(f"{HERE}:bake", "bake bread"),
+        "roast": Command(f"{HERE}:roast", "roast a chicken"),
     }
-    for table, contents in ((configurables.SETTINGS, settings), (configurables.COMMANDS, commands)):
+    protocols = {"Heat": ("Oven", "Stove")}
+    tables = {"SETTINGS": settings, "COMMANDS": commands, "PROTOCOLS": protocols}
+    for table, contents in ((getattr(configurables, name), entries) for name, entries in tables.items()):
         for name in list(table):
             monkeypatch.delitem(table, name)
         for name, entry in contents.items():

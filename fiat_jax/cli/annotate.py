@@ -6,14 +6,14 @@ from typing import Any
 from fiat_jax.data.parts import Inputs, Part, parts_of
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
-from fiat_jax.reasoning import OpenAI, Prompt, Replay, Store
+from fiat_jax.reasoning import Client, Prompt, Replay, Store
 from fiat_jax.reasoning import annotate as annotate_splits
 from fiat_jax.reasoning.beam import Beam
 
 
 def annotate(
     task: Task,
-    client: OpenAI | Replay,
+    client: Client,
     store: str,
     prompt: Prompt | None = None,
     splits: tuple[str, ...] = (),

@@ -2,7 +2,7 @@
 
 from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.paths import at
-from fiat_jax.reasoning import OpenAI, Prompt, Replay
+from fiat_jax.reasoning import Client, Prompt
 from fiat_jax.study.bounds import Bounds
 from fiat_jax.study.drafting import Draft
 from fiat_jax.study.experiment import Experiment
@@ -17,7 +17,7 @@ def predict(
     input: str,
     output: str,
     rationales: str | None = None,
-    client: OpenAI | Replay | None = None,
+    client: Client | None = None,
     prompt: Prompt | None = None,
     batch_size: int = 32,
     search: Greedy | Sample | BeamSearch = Greedy(),

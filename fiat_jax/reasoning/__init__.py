@@ -6,8 +6,8 @@ example id to text. No part of this sees a label.
 
 - `prompts`: instruction, exemplars and input as chat messages, and the checks against leaks, with
   `prompt_files` for prompts as files, `exemplars`, and `overlap` for what is nearly the same.
-- `clients`: any server that speaks OpenAI's chat completions, and the replay of a file; `calls` holds the
-  words they share, `retry` when to try again.
+- `clients`: a file for each way to reach a model, from hosted ones to one in this process, and the replay of
+  a file; `calls` holds the words they share, `retry` when to try again.
 - `store`: one sqlite file, keyed by the full request.
 - `annotate`: everything of a run, with `pool` for its threads and `progress` for its lines.
 - `parsing`: the answer of a rationale. `quality`: what rationales are worth. `voting` and `shortening`: how
@@ -18,14 +18,17 @@ Neither JAX nor TensorFlow is loaded here.
 
 from fiat_jax.reasoning.annotate import Summary, annotate
 from fiat_jax.reasoning.calls import CallError, Client, Completion, Request
-from fiat_jax.reasoning.clients import OpenAI, Replay
+from fiat_jax.reasoning.clients import Anthropic, Gemini, Local, OpenAI, Replay
 from fiat_jax.reasoning.prompts import Prompt
 from fiat_jax.reasoning.store import Store, export_jsonl, open_rationales
 
 __all__ = [
+    "Anthropic",
     "CallError",
     "Client",
     "Completion",
+    "Gemini",
+    "Local",
     "OpenAI",
     "Prompt",
     "Replay",

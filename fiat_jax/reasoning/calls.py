@@ -44,12 +44,15 @@ class Completion:
       text: the rationale.
       prompt_tokens, completion_tokens: as the server counted them; None where it did not say.
       finish_reason: 'stop', 'length' (cut off at the token limit), or as the server says.
+      cached_tokens: how many of the prompt's the server had kept from an earlier call; None where it did not
+        say.
     """
 
     text: str
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None
+    cached_tokens: int | None = None
 
 
 @dataclass(frozen=True)

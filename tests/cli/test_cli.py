@@ -83,6 +83,13 @@ def test_a_commands_help_shows_its_flags_parameters_and_settings(fiat):
     assert "Recipe.notes: dict[str, float] = dict()" in out
 
 
+def test_help_shows_a_protocol_as_the_settings_that_keep_it_and_theirs_too(fiat):
+    code, out, _ = fiat("roast", "--help")
+    assert code == 0
+    assert "roast.spare: Oven | Stove | None = None" in out
+    assert "Stove.flames: int = 4" in out
+
+
 @pytest.mark.parametrize(("verb", "name"), configurables.verbs().items())
 def test_every_real_command_has_help(verb, name, capsys):
     assert main([verb, "--help"]) == 0
