@@ -72,6 +72,7 @@ class T5Reasoner:
             "vocabulary": self._vocabulary,
             "dtype": self.base.dtype,
             "quantise": self.base.quantise,
+            "int8": self.base.answer_in_int8,
             "search": repr(self.search),
             "max_tokens": self.max_tokens,
             "prompt": as_text(request.messages),
