@@ -38,6 +38,7 @@ SETTINGS = {
     "Adafactor": "fiat_jax.training.optimizers:Adafactor",
     "Prompt": "fiat_jax.reasoning.prompts:Prompt",
     **CLIENTS,
+    "Price": "fiat_jax.reasoning.budget:Price",
     "Beam": "fiat_jax.reasoning.beam:Beam",
     "Vote": "fiat_jax.reasoning.voting:Vote",
     "Shorten": "fiat_jax.reasoning.shortening:Shorten",
@@ -67,6 +68,8 @@ class Command(NamedTuple):
       run_dir: what the command does with a run folder: 'starts' it, 'reads' it, or '' for neither.
       verb: what `fiat` calls it where gin files cannot: `import` is a statement there.
       joins: whether several processes can run it as one job.
+      flags: parameters that are flags too. One named 'dry_run' has `--dry_run` run the command after the
+        configuration is printed; it then makes nothing.
     """
 
     place: str
@@ -74,10 +77,20 @@ class Command(NamedTuple):
     run_dir: str = ""
     verb: str = ""
     joins: bool = False
+    flags: tuple[str, ...] = ()
 
 
 COMMANDS = {
-    "annotate": Command("fiat_jax.cli.annotate:annotate", "ask the reasoner for a rationale of each example"),
+    "annotate": Command(
+        "fiat_jax.cli.annotate:annotate",
+        "ask the reasoner for a rationale of each example",
+        flags=("dry_run", "status", "max_calls", "max_cost", "retry_failed"),
+    ),
+    "rationales": Command(
+        "fiat_jax.cli.rationales:rationales",
+        "merge rationale stores, and write or read them as JSON lines",
+        flags=("store", "add", "output"),
+    ),
     "quality": Command("fiat_jax.cli.quality:quality", "say what the rationales of a task are worth"),
     "refine": Command("fiat_jax.cli.refine:refine", "make better rationales of those there are"),
     "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),

@@ -33,6 +33,9 @@ def kitchen(monkeypatch):
         "dine": Command(f"{HERE}:dine", "eat a meal", "reads"),
         "bake": Command(f"{HERE}:bake", "bake bread"),
         "roast": Command(f"{HERE}:roast", "roast a chicken"),
+        "order": Command(
+            f"{HERE}:order", "order dishes", flags=("dishes", "table", "most_cost", "hurry", "dry_run")
+        ),
     }
     protocols = {"Heat": ("Oven", "Stove")}
     tables = {"SETTINGS": settings, "COMMANDS": commands, "PROTOCOLS": protocols}

@@ -77,6 +77,27 @@ def dine(kitchen: Kitchen, run_dir: str = "", tables: int = 1) -> None:
     SERVED.append({"kitchen": kitchen, "run_dir": run_dir, "tables": tables})
 
 
+def order(
+    dishes: tuple[str, ...] = (),
+    table: str = "",
+    most_cost: float | None = None,
+    hurry: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Orders dishes, and keeps what it was called with in SERVED.
+
+    Args:
+      dishes: what to eat.
+      table: where.
+      most_cost: at the most.
+      hurry: at once.
+      dry_run: only say what it would be.
+    """
+    SERVED.append(
+        {"dishes": dishes, "table": table, "most_cost": most_cost, "hurry": hurry, "dry_run": dry_run}
+    )
+
+
 def bake(oven: Oven, plates: int = 1) -> None:
     """Bakes."""
 

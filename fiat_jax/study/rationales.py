@@ -165,8 +165,8 @@ class Rationales:
             completion = self._reasoner.client.complete(request, self._pause)
         except CallError as error:
             raise CallError(f"example {request.id!r} has no rationale: {error}.") from None
-        if not completion.text.strip():
-            raise CallError(f"example {request.id!r} has no rationale: the answer is empty.")
+        if refusal := completion.refusal():
+            raise CallError(f"example {request.id!r} has no rationale: {refusal}.")
         return completion
 
     def _pause(self, seconds: float) -> None:

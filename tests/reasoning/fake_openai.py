@@ -12,7 +12,7 @@ import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -45,12 +45,12 @@ ERROR_BODY = Reply(200, '{"error": {"message": "overloaded"}}', good=False)
 PAGE = Reply(200, "<html>please sign in</html>", {"Content-Type": "text/html"}, good=False)
 
 
-def flaky(rate: float, seed: int) -> Fault:
-    """Fails a share of the attempts, the same ones each time, in all four ways."""
+def flaky(rate: float, seed: int, ways: Sequence[Reply] = (RATE_LIMIT, BROKEN, SILENT, MALFORMED)) -> Fault:
+    """Fails a share of the attempts, the same ones each time, in several ways."""
 
     def fault(text: str, attempt: int) -> Reply | None:
         draw = random.Random(f"{seed} {attempt} {text}")
-        return draw.choice([RATE_LIMIT, BROKEN, SILENT, MALFORMED]) if draw.random() < rate else None
+        return draw.choice(ways) if draw.random() < rate else None
 
     return fault
 
@@ -117,9 +117,10 @@ class FakeOpenAI:
         self.held = 0
         self._begun = 0
         self._limit: int | None = None
+        self._most: int | None = None
+        self._seconds, self._in_flight = 0.0, 0
         self._gate, self._answer_held = threading.Event(), False
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = False
+        self._server = self._listening(0)
         self._epoch = 0
 
     @property
@@ -139,6 +140,18 @@ class FakeOpenAI:
             self._epoch += not answer
         self._gate.set()
 
+    def at_a_time(self, most: int, seconds: float) -> None:
+        """Takes so long for each answer, and refuses what comes while so many are being answered."""
+        self._most, self._seconds = most, seconds
+
+    def refuse(self, seconds: float) -> None:
+        """Finishes the answers that are begun, and refuses connections for a while."""
+        port = self._server.server_port
+        self._close()
+        time.sleep(seconds)
+        self._server = self._listening(port)
+        self.__enter__()
+
     def __enter__(self) -> "FakeOpenAI":
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -146,6 +159,14 @@ class FakeOpenAI:
 
     def __exit__(self, *error: object) -> None:
         self.release(answer=False)
+        self._close()
+
+    def _listening(self, port: int) -> _Server:
+        server = _Server(("127.0.0.1", port), self._handler())
+        server.daemon_threads = False
+        return server
+
+    def _close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -157,6 +178,9 @@ class FakeOpenAI:
                 return DROPPED
             attempt = self.asked[text]
             self.asked[text] += 1
+            if self._most is not None and self._in_flight >= self._most:
+                return Reply(429)
+            self._in_flight += 1
             hold = self._limit is not None and self._begun >= self._limit
             reply = None if hold else self.fault(text, attempt)
             self.held += hold
@@ -166,6 +190,9 @@ class FakeOpenAI:
             reply = None if self._answer_held else DROPPED
         elif reply == SILENT:
             time.sleep(SILENCE_S)
+        time.sleep(self._seconds)
+        with self._lock:
+            self._in_flight -= 1
         return reply or Reply(200, self.answer_to(path, text))
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fiat_jax.errors import ConfigError
 from fiat_jax.reasoning.calls import CallError, Completion, Request, Wait, canonical
-from fiat_jax.reasoning.clients.http import Http, Service, check, count, present, total
+from fiat_jax.reasoning.clients.http import Http, Service, check, count, present, said, total
 from fiat_jax.reasoning.clients.text import clean
 
 _SERVICE = Service(
@@ -109,6 +109,7 @@ def read_message(answer: Any) -> Completion:
         completion_tokens=count(usage.get("output_tokens")),
         finish_reason=_REASONS.get(reason, reason) or None,
         cached_tokens=count(read),
+        model=said(answer.get("model")),
     )
 
 

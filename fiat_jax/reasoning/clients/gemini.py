@@ -8,7 +8,7 @@ from typing import Any
 from urllib.parse import quote
 
 from fiat_jax.reasoning.calls import CallError, Completion, Request, Wait, canonical
-from fiat_jax.reasoning.clients.http import Http, Service, check, count, present, total
+from fiat_jax.reasoning.clients.http import Http, Service, check, count, present, said, total
 from fiat_jax.reasoning.clients.text import clean
 
 _SERVICE = Service(
@@ -109,6 +109,7 @@ def read_content(answer: Any) -> Completion:
         completion_tokens=total(usage.get("candidatesTokenCount"), usage.get("thoughtsTokenCount")),
         finish_reason=_REASONS.get(reason, reason) or None,
         cached_tokens=count(usage.get("cachedContentTokenCount")),
+        model=said(answer.get("modelVersion")),
     )
 
 

@@ -138,7 +138,7 @@ class Http:
                 f"{found}: the account has no credit left; top it up, then run the same command."
             )
         if status in (408, 409, 429) or status >= 500:
-            return TryAgain(found, _asked_to_wait(response))
+            return TryAgain(found, _asked_to_wait(response), busy=status in (429, 529))
         if status in (401, 403) or _BAD_KEY in response.text:
             return ConfigError(f"{found}: expected a key that may use {model!r}; check {service.key}.")
         if status == 404 or status < 400:
@@ -179,6 +179,11 @@ def present(fields: Mapping[str, Any]) -> dict[str, Any]:
 def count(value: object) -> int | None:
     """A number of tokens, where it is one."""
     return value if isinstance(value, int) else None
+
+
+def said(value: object) -> str | None:
+    """What a server calls something, where it says it."""
+    return str(value) if value else None
 
 
 def total(*values: object) -> int | None:

@@ -7,7 +7,7 @@ from functools import cached_property
 from typing import Any, Literal
 
 from fiat_jax.reasoning.calls import Completion, Request, Wait, canonical
-from fiat_jax.reasoning.clients.http import Http, Service, check, count, present
+from fiat_jax.reasoning.clients.http import Http, Service, check, count, present, said
 from fiat_jax.reasoning.clients.text import BLANK_LINE, as_text, clean
 
 Form = Literal["chat", "completion"]
@@ -101,6 +101,8 @@ def _choice(answer: Any, text: str) -> Completion:
         text=clean(text),
         prompt_tokens=count(usage.get("prompt_tokens")),
         completion_tokens=count(usage.get("completion_tokens")),
-        finish_reason=str(answer["choices"][0].get("finish_reason") or "") or None,
+        finish_reason=said(answer["choices"][0].get("finish_reason")),
         cached_tokens=count(cached),
+        model=said(answer.get("model")),
+        fingerprint=said(answer.get("system_fingerprint")),
     )
