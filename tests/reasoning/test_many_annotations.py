@@ -8,7 +8,9 @@ import subprocess
 import sys
 import urllib.request
 from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import pytest
 from run_many import CONCURRENCY
@@ -18,7 +20,7 @@ from fiat_jax.reasoning import open_rationales
 
 pytestmark = pytest.mark.slow
 HERE = Path(__file__).parent
-COUNT = 10_000
+COUNT, PATIENCE_S = 10_000, 1200
 ENVIRONMENT = os.environ | {"PYTHONPATH": f"{HERE.parents[1]}:{HERE}"}
 
 
@@ -32,9 +34,20 @@ def url() -> Iterator[str]:
     server.wait()
 
 
-def start(url: str, store: Path) -> subprocess.Popen[str]:
+@contextmanager
+def running(url: str, store: Path) -> Iterator[subprocess.Popen[str]]:
+    """An annotation of all examples; it does not outlive the test."""
     words = [sys.executable, str(HERE / "run_many.py"), url, str(store), str(COUNT)]
-    return subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True)
+    with subprocess.Popen(words, env=ENVIRONMENT, stdout=subprocess.PIPE, text=True) as run:
+        try:
+            yield run
+        finally:
+            run.kill()
+
+
+def run_all(url: str, store: Path) -> dict[str, Any]:
+    with running(url, store) as run:
+        return json.loads(run.communicate(timeout=PATIENCE_S)[0])
 
 
 def counts(url: str) -> tuple[int, int]:
@@ -45,8 +58,7 @@ def counts(url: str) -> tuple[int, int]:
 
 
 def test_ten_thousand_calls_cost_little_each_and_memory_stays_flat(url: str, tmp_path: Path) -> None:
-    run = start(url, tmp_path / "r.sqlite")
-    found = json.loads(run.communicate(timeout=300)[0])
+    found = run_all(url, tmp_path / "r.sqlite")
     print(
         f"{found['seconds'] / COUNT * 1000:.2f} ms a call, {found['cpu'] / COUNT * 1000:.2f} ms of processor"
     )
@@ -61,15 +73,14 @@ def test_ten_thousand_calls_cost_little_each_and_memory_stays_flat(url: str, tmp
 def test_a_store_is_whole_after_kill_9_and_few_calls_are_repeated(url: str, tmp_path: Path) -> None:
     store, kills = tmp_path / "r.sqlite", (2_000, 5_000)
     for answers in kills:
-        run = start(url, store)
-        wait_until(lambda answers=answers: counts(url)[0] >= answers, seconds=120)
-        os.kill(run.pid, signal.SIGKILL)
-        run.wait()
+        with running(url, store) as run:
+            wait_until(lambda answers=answers: counts(url)[0] >= answers, PATIENCE_S)
+            os.kill(run.pid, signal.SIGKILL)
         assert counts(url)[0] < COUNT, "it was to be killed in the middle"
         with sqlite3.connect(store) as db:
             assert db.execute("PRAGMA integrity_check").fetchall() == [("ok",)]
         assert len(open_rationales(store)) >= counts(url)[1] - CONCURRENCY
-    found = json.loads(start(url, store).communicate(timeout=300)[0])
+    found = run_all(url, store)
     assert found["answered"] == len(open_rationales(store)) == COUNT
     answers, questions = counts(url)
     print(f"repeated after {len(kills)} kills: {answers - questions}")
