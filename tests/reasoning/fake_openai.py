@@ -59,7 +59,15 @@ def completion(text: str, **fields: object) -> str:
     """A body as OpenAI writes it."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"} | fields
     usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-    return json.dumps({"object": "chat.completion", "model": "fake", "choices": [choice], "usage": usage})
+    return json.dumps(
+        {
+            "object": "chat.completion",
+            "model": "fake-1",
+            "system_fingerprint": "fp",
+            "choices": [choice],
+            "usage": usage,
+        }
+    )
 
 
 def text_completion(text: str, **fields: object) -> str:
@@ -75,7 +83,7 @@ def generated(text: str, **fields: object) -> str:
     candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP"} | fields
     usage = {"promptTokenCount": 11, "cachedContentTokenCount": 5}
     usage |= {"candidatesTokenCount": 4, "thoughtsTokenCount": 3}
-    return json.dumps({"candidates": [candidate], "usageMetadata": usage})
+    return json.dumps({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "fake-1"})
 
 
 def message(text: str, **fields: object) -> str:
@@ -83,7 +91,8 @@ def message(text: str, **fields: object) -> str:
     content = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": text}]
     usage = {"input_tokens": 2, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 5}
     usage |= {"output_tokens": 7}
-    body = {"type": "message", "role": "assistant", "content": content, "stop_reason": "end_turn"}
+    body = {"type": "message", "model": "fake-1", "role": "assistant", "content": content}
+    body |= {"stop_reason": "end_turn"}
     return json.dumps(body | {"usage": usage} | fields)
 
 

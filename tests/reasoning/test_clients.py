@@ -38,7 +38,7 @@ def once(reply: Reply) -> FakeOpenAI:
 def test_a_completion_carries_text_tokens_and_why_it_ended() -> None:
     with once(Reply(200, completion(" so \n", finish_reason="length"))) as server:
         answer, pauses = ask(server)
-    assert answer == Completion("so", 11, 7, "length", model="fake")
+    assert answer == Completion("so", 11, 7, "length", model="fake-1", fingerprint="fp")
     assert pauses == []
 
 

@@ -108,9 +108,9 @@ def test_the_status_tells_splits_prompts_and_failures_apart(annotation: Annotati
     ]
     prompts = [line.split() for line in blocks[2].splitlines()]
     assert prompts[0] == ["prompt", "model", "answers", "read", "written", "cached", "cost", "last"]
-    assert [row[1:7] for row in prompts[1:]] == [
-        ["fake", "10", "110", "70", "0", "0.0008"],
-        ["fake", "28", "308", "196", "0", "0.0023"],
+    assert [row[1:9] for row in prompts[1:]] == [
+        ["fake", "(fake-1", "fp)", "10", "110", "70", "0", "0.0008"],
+        ["fake", "(fake-1", "fp)", "28", "308", "196", "0", "0.0023"],
     ]
     assert "set aside: train-3 (train): 127.0.0.1 answered 400 (too long) (once, at 20" in blocks[3]
     assert "failed: train-4 (train): gave up after 1 attempts" in blocks[3]

@@ -65,7 +65,7 @@ CASES = {
         "OPENAI_API_KEY",
         f"Authorization: Bearer {KEY}",
         {**LIMITS, "messages": list(CHAT)},
-        Completion("thoughts on why", 11, 7, "stop"),
+        Completion("thoughts on why", 11, 7, "stop", None, "fake-1", "fp"),
     ),
     "OpenAI, completion": Case(
         partial(OpenAI, form="completion"),
@@ -89,7 +89,7 @@ CASES = {
             ],
             "generationConfig": {"temperature": 0.0, "maxOutputTokens": 512},
         },
-        Completion("thoughts on why", 11, 7, "stop", 5),
+        Completion("thoughts on why", 11, 7, "stop", 5, "fake-1"),
     ),
     "Anthropic": Case(
         Anthropic,
@@ -105,7 +105,7 @@ CASES = {
                 {"role": "user", "content": block("why")},
             ],
         },
-        Completion("thoughts on why", 11, 7, "stop", 5),
+        Completion("thoughts on why", 11, 7, "stop", 5, "fake-1"),
     ),
 }
 FAULTS = {
