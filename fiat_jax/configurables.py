@@ -52,6 +52,10 @@ SETTINGS = {
     "Experiment": "fiat_jax.study.experiment:Experiment",
     "Tuning": "fiat_jax.study.tuning:Tuning",
     "Limits": "fiat_jax.serving.limits:Limits",
+    "Slices": "fiat_jax.study.engineering.slices:Slices",
+    "APE": "fiat_jax.reasoning.search.ape:APE",
+    "OPRO": "fiat_jax.reasoning.search.opro:OPRO",
+    "Bootstrap": "fiat_jax.reasoning.search.bootstrap:Bootstrap",
 }
 """Frozen dataclasses by gin name."""
 
@@ -93,6 +97,7 @@ COMMANDS = {
     ),
     "quality": Command("fiat_jax.cli.quality:quality", "say what the rationales of a task are worth"),
     "refine": Command("fiat_jax.cli.refine:refine", "make better rationales of those there are"),
+    "engineer": Command("fiat_jax.cli.engineer:engineer", "search a better prompt or instruction", "starts"),
     "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts", joins=True),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads", joins=True),

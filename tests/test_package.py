@@ -49,6 +49,7 @@ OWNERS = {
     "httpx": {"reasoning"},
     "apache_beam": {"reasoning"},
     "xllamacpp": {"reasoning"},
+    "optuna": {"reasoning"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "pydantic": {"serving"},
@@ -56,7 +57,7 @@ OWNERS = {
 }
 """Libraries that only some rooms know."""
 
-OPTIONAL = {"apache_beam", "xllamacpp", "fastapi", "starlette", "pydantic", "uvicorn"}
+OPTIONAL = {"apache_beam", "optuna", "xllamacpp", "fastapi", "starlette", "pydantic", "uvicorn"}
 """Libraries that an extra brings."""
 
 DISTRIBUTIONS = {
