@@ -115,7 +115,8 @@ def test_without_a_right_answer_there_are_no_exemplars_and_the_start_stays(task,
         run, task, START, reasoner(task, skill=lambda instruction, shots: 0.0), how(Bootstrap())
     )
     assert (outcome.verdict, outcome.chosen.name) == ("start", "start")
-    assert [row["name"] for row in history(run)] == ["start"]
+    (_, refused) = history(run)
+    assert refused["refused"] == "no exemplars: none of 20 answers of start is right"
 
 
 def test_a_search_in_which_nothing_helps_says_so_and_keeps_the_start(task, run):

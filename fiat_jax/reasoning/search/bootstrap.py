@@ -56,6 +56,9 @@ class Bootstrap:
         right = [one for one in worked if one.score >= self.right]
         _log.info("bootstrap: %d of %d answers of %s are right", len(right), len(worked), best.name)
         if not right:
+            (name,) = search.names("bootstrap", 1)
+            why = f"no exemplars: none of {len(worked)} answers of {best.name} is right"
+            search.refuse(Candidate(name, best.instruction, (), best.name), why)
             return
         pool = [{**one.row, "rationale": one.rationale} for one in right]
         sets: list[tuple[Row, ...] | None] = [search.start.exemplars]

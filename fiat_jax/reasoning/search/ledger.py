@@ -1,5 +1,6 @@
 """The calls of a search: each paid for once, many at a time, and never more than allowed."""
 
+import logging
 import signal
 import threading
 from collections.abc import Mapping, Sequence
@@ -10,6 +11,8 @@ from fiat_jax.errors import BudgetReached, ConfigError, InterruptedRun
 from fiat_jax.reasoning.calls import CallError, Client, Request, digest
 from fiat_jax.reasoning.pool import first_signal
 from fiat_jax.reasoning.store import Store
+
+_log = logging.getLogger(__name__)
 
 
 class Ledger:
@@ -84,6 +87,7 @@ class Ledger:
     def _note(self, number: int) -> None:
         self._signal = number
         self._stop.set()
+        _log.warning("stopping after the calls in flight; a second signal stops at once")
 
     def _raise_first(self, futures: Mapping[str, Future[str]]) -> None:
         """Raises what went wrong; that the calls are used up, only if nothing else did."""

@@ -195,12 +195,12 @@ class Search:
         """
         same = self._keys.get(_key(candidate))
         if same is not None:
-            return self._refuse(
+            return self.refuse(
                 candidate, f"the same as {same.name}", self._scores.get((same.name, "minibatch"))
             )
         self._keys[_key(candidate)] = candidate
         if why := self._unfit(candidate):
-            return self._refuse(candidate, why)
+            return self.refuse(candidate, why)
         mean = _mean(self._scored(candidate, "minibatch"))
         self.tried.append((candidate, mean))
         return mean
@@ -214,7 +214,17 @@ class Search:
             return f"{length} characters, more than {LONGEST}"
         return self.scorer.unfit(candidate)
 
-    def _refuse(self, candidate: Candidate, why: str, scores: Sequence[float] | None = None) -> float | None:
+    def refuse(self, candidate: Candidate, why: str, scores: Sequence[float] | None = None) -> float | None:
+        """Notes why a candidate is not tried.
+
+        Args:
+          candidate: which.
+          why: a few words.
+          scores: of the one that it is the same as.
+
+        Returns:
+          The mean of those scores, if there are any.
+        """
         fields = _fields(candidate) | {"part": "minibatch", "refused": why}
         self._note(fields, lambda: {"score": None})
         return None if scores is None else _mean(scores)

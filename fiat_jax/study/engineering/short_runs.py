@@ -53,5 +53,8 @@ class ShortRuns:
         )
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
-        tune(folder, replace(self._experiment, task=own), self._tuning)
+        ended = folder / "ended"
+        if not ended.exists():
+            tune(folder, replace(self._experiment, task=own), self._tuning)
+            ended.touch()
         return best_weights(folder, network)[0]
