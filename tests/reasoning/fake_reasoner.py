@@ -71,7 +71,9 @@ class FakeReasoner:
             raise CallError("out of order")
         text = request.messages[-1]["content"]
         if "<instruction>" in text:
-            return Completion(f"Surely. <instruction>{self._proposal(text)}</instruction>")
+            said = self._proposal(text)
+            reason = "length" if said.endswith("...") else "stop"
+            return Completion(f"Surely. <instruction>{said}</instruction>", finish_reason=reason)
         return Completion(self._answer(request, text))
 
     @property

@@ -82,8 +82,8 @@ def client():
 def test_equal_requests_are_asked_once_and_answers_come_in_order(tmp_path, client):
     with Store(tmp_path / "calls.sqlite") as store:
         ledger = Ledger(store, client, concurrency=3)
-        texts = ledger.ask([request(text) for text in "abacba"])
-        assert [text[-2] for text in texts] == list("abacba")
+        replies = ledger.ask([request(text) for text in "abacba"])
+        assert [reply.text[-2] for reply in replies] == list("abacba")
         ledger.ask([request(text) for text in "cab"])
         assert sorted(one.messages[0]["content"] for one in client.requests) == ["a", "b", "c"]
         assert ledger.calls == 3

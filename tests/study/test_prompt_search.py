@@ -300,19 +300,21 @@ def test_the_picture_has_a_dot_for_each_candidate_and_a_ring_for_each_finalist(t
     assert picture.strip() in page and all(f"<td>{name}</td>" in page for name in tried)
 
 
-def test_twins_and_endless_instructions_are_not_tried_but_said(task, run):
+def test_twins_and_endless_or_cut_instructions_are_not_tried_but_said(task, run):
     class Chatty(FakeReasoner):
         def _proposal(self, text):
             return self.said.pop()
 
     client = Chatty({fill(START.input, row): row["answer"] for row in task.rows("train")})
-    client.said = ["x " * 2000, "Think.", "Think.", ""]
-    search_prompt(run, task, START, client, how(APE(candidates=4), concurrency=1))
+    client.said = ["Think of...", "x " * 2000, "Think.", "Think.", ""]
+    outcome = search_prompt(run, task, START, client, how(APE(candidates=5), concurrency=1))
+    assert search_prompt(run, task, START, Chatty({}), how(APE(candidates=5))) == outcome
     why = {row["name"]: row["refused"] for row in history(run) if "refused" in row}
     assert why == {
         "ape-1": "the reply holds no instruction",
         "ape-3": "the same as ape-2",
         "ape-4": "4041 characters, more than 1500",
+        "ape-5": "the reply ends at the token limit of who proposes",
     }
 
 

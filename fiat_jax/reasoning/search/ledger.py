@@ -6,6 +6,7 @@ import threading
 from collections.abc import Mapping, Sequence
 from concurrent.futures import FIRST_EXCEPTION, Future, ThreadPoolExecutor, wait
 from contextlib import AbstractContextManager
+from typing import NamedTuple
 
 from fiat_jax.errors import BudgetReached, ConfigError, InterruptedRun
 from fiat_jax.reasoning.calls import CallError, Client, Request, digest
@@ -13,6 +14,13 @@ from fiat_jax.reasoning.pool import first_signal
 from fiat_jax.reasoning.store import Store
 
 _log = logging.getLogger(__name__)
+
+
+class Reply(NamedTuple):
+    """What a large model answered, and whether that ends at its token limit."""
+
+    text: str
+    cut: bool
 
 
 class Ledger:
@@ -38,12 +46,14 @@ class Ledger:
         self._store, self._client = store, client
         self._concurrency, self._max_calls = concurrency, max_calls
         self._turn = store.begin({"search": client.model}, client.model)
-        self.calls = sum(1 for _ in store.answered())
+        answered = dict(store.answered())
+        self.calls = len(answered)
+        self._cut = {key for key, reason in answered.items() if reason == "length"}
         self._lock = threading.Lock()
         self._signal: int | None = None
         self._stop = threading.Event()
 
-    def ask(self, requests: Sequence[Request], client: Client | None = None) -> list[str]:
+    def ask(self, requests: Sequence[Request], client: Client | None = None) -> list[Reply]:
         """The answers to requests, in order.
 
         Args:
@@ -89,17 +99,17 @@ class Ledger:
         self._stop.set()
         _log.warning("stopping after the calls in flight; a second signal stops at once")
 
-    def _raise_first(self, futures: Mapping[str, Future[str]]) -> None:
+    def _raise_first(self, futures: Mapping[str, Future[Reply]]) -> None:
         """Raises what went wrong; that the calls are used up, only if nothing else did."""
         errors = [one.exception() for one in futures.values() if one.done() and not one.cancelled()]
         found = sorted((error for error in errors if error), key=lambda one: isinstance(one, BudgetReached))
         if found:
             raise found[0]
 
-    def _answer(self, client: Client, key: str, request: Request) -> str:
+    def _answer(self, client: Client, key: str, request: Request) -> Reply:
         found = self._store.find(self._turn, request.id, key)
         if found is not None:
-            return found
+            return Reply(found, key in self._cut)
         self._reserve()
         try:
             completion = client.complete(request, self._pause)
@@ -110,7 +120,7 @@ class Ledger:
                 raise CallError(f"{request.id!r} has no answer: {error}; the same command goes on.") from None
             raise
         self._store.keep(self._turn, request.id, key, completion)
-        return completion.text
+        return Reply(completion.text, completion.finish_reason == "length")
 
     def _reserve(self) -> None:
         """Takes one of the calls that are allowed."""

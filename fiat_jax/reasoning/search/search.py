@@ -184,8 +184,12 @@ class Search:
         ]
         replies = self._ledger.ask(requests, self._proposer)
         for name, reply in zip(messages, replies, strict=True):
-            instruction = self.scorer.finished(read_instruction(reply))
-            self.trial(Candidate(name, instruction, self.start.exemplars, parent))
+            instruction = self.scorer.finished(read_instruction(reply.text))
+            candidate = Candidate(name, instruction, self.start.exemplars, parent)
+            if reply.cut:
+                self.refuse(candidate, "the reply ends at the token limit of who proposes")
+            else:
+                self.trial(candidate)
 
     def trial(self, candidate: Candidate) -> float | None:
         """Scores a candidate on the minibatch, unless it is another one again.

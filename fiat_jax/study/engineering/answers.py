@@ -70,7 +70,7 @@ class AnswerScorer:
         prompt = self.prompt_of(candidate)
         requests = prompt.requests(rows, prompt.worked(self._forbidden), "train")
         named = [replace(one, id=f"{candidate.name}/{one.id}") for one in requests]
-        texts = self._ledger.ask(named)
+        texts = [reply.text for reply in self._ledger.ask(named)]
         return [Worked(row, text, self._score(row, text)) for row, text in zip(rows, texts, strict=True)]
 
     def _score(self, row: Row, text: str) -> float:
