@@ -17,6 +17,7 @@ _COLOURS = {
     "opro": "#c2542d",
     "bootstrap": "#5c8a4a",
 }
+_CROSS = "m-5,-5l10,10m0,-10l-10,10"
 _SVG_STYLE = "text { font: 12px system-ui, sans-serif; fill: #555 }"
 
 
@@ -65,13 +66,17 @@ def _tried(entries: Sequence[Mapping[str, Any]]) -> list[_Tried]:
 
 
 def draw(tried: Sequence[_Tried]) -> str:
-    """The picture: a dot a candidate on the minibatch, the best so far as a line, full scores as rings."""
+    """The picture: a dot a candidate on the minibatch, the best so far as a line, full scores as rings.
+
+    The start's dot is its full score. Crosses are the scores on untouched examples.
+    """
     start = tried[0].score
     assert start is not None
     dots = [(0, tried[0], start)]
     dots += [(at, one, one.minibatch) for at, one in enumerate(tried) if one.minibatch is not None]
     rings = [(at, one, one.score) for at, one in enumerate(tried) if at and one.score is not None]
-    low, high = _range([mean for _, _, mean in dots + rings])
+    crosses = [(at, one, one.confirm) for at, one in enumerate(tried) if one.confirm is not None]
+    low, high = _range([mean for _, _, mean in dots + rings + crosses])
     base, right = _HEIGHT - _BOTTOM, _WIDTH - _RIGHT
 
     def x(at: float) -> str:
@@ -83,6 +88,9 @@ def draw(tried: Sequence[_Tried]) -> str:
     def circle(at: int, one: _Tried, mean: float, look: str) -> str:
         title = f"<title>{escape(one.entry['name'])}: {mean:.3f}</title>"
         return f'<circle cx="{x(at)}" cy="{y(mean)}" {look}>{title}</circle>'
+
+    def cross(at: int, one: _Tried, mean: float) -> str:
+        return f'<path d="M{x(at)},{y(mean)}{_CROSS}" stroke="{_paint(one)}" stroke-width="1.6"/>'
 
     steps, best = f"M{x(0)},{y(start)}", start
     for at, _, mean in dots:
@@ -96,6 +104,7 @@ def draw(tried: Sequence[_Tried]) -> str:
         f'<path d="{steps}" fill="none" stroke="#999" stroke-width="1.4"/>',
         *(circle(*dot, f'r="4" fill="{_paint(dot[1])}"') for dot in dots),
         *(circle(*ring, f'r="7" fill="none" stroke="{_paint(ring[1])}"') for ring in rings),
+        *(cross(*one) for one in crosses),
         _legend({_method(one): _paint(one) for _, one, _ in dots}),
     ]
     label = "Scores of candidates in the order of the search"
@@ -112,6 +121,7 @@ def _legend(methods: Mapping[str, str]) -> str:
     keys = {name: f'<circle cx="{left}" cy="TOP" r="4" fill="{paint}"/>' for name, paint in methods.items()}
     keys |= {
         "on all examples": f'<circle cx="{left}" cy="TOP" r="6" fill="none" stroke="#777"/>',
+        "untouched ones": f'<path d="M{left},TOP{_CROSS}" stroke="#777" stroke-width="1.6"/>',
         "best so far": f'{line}"#999" stroke-width="1.4"/>',
         "the start, on all": f'{line}"#222" stroke-dasharray="4 4"/>',
     }
