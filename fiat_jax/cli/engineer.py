@@ -3,7 +3,7 @@
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
-from fiat_jax.reasoning import OpenAI, Prompt
+from fiat_jax.reasoning import Client, Prompt
 from fiat_jax.reasoning.search import APE, OPRO, Bootstrap
 from fiat_jax.study.engineering.instructions import search_instruction
 from fiat_jax.study.engineering.prompts import search_prompt
@@ -16,15 +16,14 @@ from fiat_jax.study.tuning import Tuning
 def engineer(
     run_dir: str,
     task: Task,
-    client: OpenAI,
+    client: Client,
     methods: tuple[APE | OPRO | Bootstrap, ...],
     prompt: Prompt | None = None,
     experiment: Experiment | None = None,
     tuning: Tuning | None = None,
-    proposer: OpenAI | None = None,
+    proposer: Client | None = None,
     slices: Slices = Slices(),
     finalists: int = 3,
-    marker: str = "The answer is:",
     metric: str = "f1",
     batch_size: int = 32,
     concurrency: int = 8,
@@ -44,7 +43,6 @@ def engineer(
       proposer: who writes instructions; by default the client.
       slices: which training examples do what.
       finalists: how many of the best on the minibatch are scored on the whole slice.
-      marker: what the answer stands after in a rationale.
       metric: which value of the task's metric scores an answer, such as f1 or em.
       batch_size: rows at a time, for tuning instructions; changes no score.
       concurrency: calls at a time.
@@ -60,7 +58,7 @@ def engineer(
     folder = at(run_dir)
     how = Engineering(methods, slices, finalists, concurrency, max_calls, seed)
     if prompt is not None:
-        outcome = search_prompt(folder, task, prompt, client, how, proposer, marker, metric)
+        outcome = search_prompt(folder, task, prompt, client, how, proposer, metric)
     else:
         assert experiment is not None
         outcome = search_instruction(folder, experiment, client, how, proposer, tuning, batch_size)

@@ -10,32 +10,7 @@ from fiat_jax.errors import BudgetReached, ConfigError, DataError
 from fiat_jax.reasoning import Request, Store
 from fiat_jax.reasoning.search import History, Ledger
 from fiat_jax.reasoning.search.intervals import compare
-from fiat_jax.reasoning.search.reading import is_marked, read_answer
 from fiat_jax.reasoning.search.wording import read_instruction
-
-
-@pytest.mark.parametrize(
-    ("rationale", "answer"),
-    [
-        ("It was he. The answer is: Chinua Achebe", "Chinua Achebe"),
-        ("The answer is: no. Wait. The answer is: Chinua Achebe.", "Chinua Achebe"),
-        ("So the answer is Chinua Achebe.\nI am sure.", "Chinua Achebe"),
-        ("**The answer is:** **Chinua Achebe**", "Chinua Achebe"),
-        ('The  answer\nis: "Chinua Achebe."', "Chinua Achebe"),
-        ("The answer is:\n\nChinua Achebe\n", "Chinua Achebe"),
-        ("The answer is: U.S", "U.S"),
-        ("Chinua Achebe", ""),
-        ("The answer is:", ""),
-        ("", ""),
-    ],
-)
-def test_the_answer_stands_after_the_last_marker(rationale, answer):
-    assert read_answer(rationale, "The answer is:") == answer
-
-
-def test_a_marker_is_looked_for_as_words_and_not_as_a_pattern():
-    assert read_answer("so (a+b): 7", "(a+b):") == "7"
-    assert is_marked("End with (A+B) and so on", "(a+b):") and not is_marked("aab: 7", "(a+b):")
 
 
 @pytest.mark.parametrize(

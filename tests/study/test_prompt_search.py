@@ -171,7 +171,7 @@ def test_a_scored_example_among_the_exemplars_is_a_leak(task, run):
     from fiat_jax.study.engineering.answers import AnswerScorer
 
     rows = list(task.rows("train"))[:4]
-    scorer = AnswerScorer(task, START, None, "The answer is:", "f1")
+    scorer = AnswerScorer(task, START, None, "f1")
     leaking = Candidate("bad", "", (rows[2] | {"rationale": "so it is"},))
     with pytest.raises(DataError, match=r"expected exemplars that nothing is scored on, found \['train-2'\]"):
         scorer.scores(leaking, rows)
@@ -290,6 +290,15 @@ def test_the_result_is_a_prompt_that_gin_reads(task, run):
     assert best == outcome.confirmed.best
 
 
+def test_a_prompt_of_a_file_is_the_same_after_a_search_that_finds_nothing(task, run):
+    start = Prompt(file="extractive_qa", reason_in="input", exemplars_in="mixed")
+    client = FakeReasoner({fill(start.input, row): "nothing" for row in task.rows("train")})
+    outcome = search_prompt(run, task, start, client, how(APE(candidates=1)))
+    prompt = parse("Prompt", [str(run / "prompt.gin")]).run()
+    assert outcome.verdict == "start"
+    assert prompt.template(prompt.worked()) == start.template(start.worked())
+
+
 def test_the_picture_has_a_dot_for_each_candidate_and_a_ring_for_each_finalist(task, run):
     search_prompt(run, task, START, reasoner(task), how(*ALL, finalists=2))
     picture, rows = (run / "history.svg").read_text(), history(run)
@@ -321,8 +330,6 @@ def test_twins_and_endless_or_cut_instructions_are_not_tried_but_said(task, run)
 def test_wrong_settings_are_named(task, run):
     with pytest.raises(ConfigError, match="metric: expected one of f1, em, found 'bleu'"):
         search_prompt(run, task, START, reasoner(task), how(APE()), metric="bleu")
-    with pytest.raises(ConfigError, match="marker: expected the words"):
-        search_prompt(run, task, START, reasoner(task), how(APE()), marker=" ")
     with pytest.raises(ConfigError, match="expected one or more methods"):
         how()
     with pytest.raises(DataError, match="gives the answer away, found 'answer'"):

@@ -7,11 +7,10 @@ from fiat_jax.data.metrics import METRICS
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning import Prompt
+from fiat_jax.reasoning.parsing import parse
 from fiat_jax.reasoning.search import Candidate, Ledger, Row
 from fiat_jax.reasoning.search.candidates import Worked
-from fiat_jax.reasoning.search.reading import is_marked, read_answer
 from fiat_jax.reasoning.search.wording import REASONING
-from fiat_jax.records import template_fields
 
 
 class AnswerScorer:
@@ -21,27 +20,24 @@ class AnswerScorer:
       task: its answers and its metric.
       prompt: the start, whose input template every candidate has.
       ledger: the calls.
-      marker: what the answer stands after in a rationale; one without it has no answer and scores 0.
       metric: which of the values that the task's metric gives, such as 'f1' or 'em'.
     """
 
     reader, calls = REASONING, True
 
-    def __init__(self, task: Task, prompt: Prompt, ledger: Ledger, marker: str, metric: str) -> None:
+    def __init__(self, task: Task, prompt: Prompt, ledger: Ledger, metric: str) -> None:
         known = METRICS[task.metric](["a"], ["a"])
         if metric not in known:
             raise ConfigError(f"metric: expected one of {', '.join(known)}, found {metric!r}.")
-        if not marker.strip():
-            raise ConfigError("marker: expected the words that an answer stands after, found none.")
         self._task, self._prompt, self._ledger = task, prompt, ledger
-        self._marker, self._metric = marker.strip(), metric
-        self._forbidden = (task.answer_field, *template_fields(task.template.target))
+        self._metric, self._forbidden = metric, task.labels()
 
     def finished(self, instruction: str) -> str:
         """With a closing sentence about the marker, where it says nothing of it."""
-        if not instruction or is_marked(instruction, self._marker):
+        marker = self._prompt.marker
+        if not instruction or marker.rstrip(":").casefold() in instruction.casefold():
             return instruction
-        return f'{instruction} End with "{self._marker}" and the answer.'
+        return f'{instruction} End with "{marker}" and the answer.'
 
     def unfit(self, candidate: Candidate) -> str:
         """Nothing is."""
@@ -74,5 +70,5 @@ class AnswerScorer:
         return [Worked(row, text, self._score(row, text)) for row, text in zip(rows, texts, strict=True)]
 
     def _score(self, row: Row, text: str) -> float:
-        answer = read_answer(text, self._marker)
+        answer = parse(text, self._prompt.marker).answer or ""
         return METRICS[self._task.metric]([self._task.answers(row)], [answer])[self._metric] / 100

@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 from fiat_jax.reasoning.search import Outcome
 from fiat_jax.records import write_whole
-from fiat_jax.study.report import STYLE, table
+from fiat_jax.study import page
+from fiat_jax.study.page import table
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 260, 56, 150, 26, 34
 _COLOURS = {
@@ -41,16 +42,15 @@ def write_page(run_dir: Path, entries: Sequence[Mapping[str, Any]], outcome: Out
     tried = _tried(entries)
     if not tried:
         return
-    name, chart = escape(run_dir.name), draw(tried)
+    chart = draw(tried)
     write_whole(run_dir / "history.svg", chart)
-    head = f'<meta charset="utf-8"><title>{name}</title><style>{STYLE}</style>'
     state = "not at its end yet" if outcome is None else str(outcome)
     parts = [
-        f"<h1>{name}</h1><p>{escape(state)}</p>",
+        f"<p>{escape(state)}</p>",
         f"<h2>Scores in the order of the search</h2>{chart}",
         f"<h2>Candidates</h2>{_candidates(tried)}",
     ]
-    write_whole(run_dir / "report.html", f"<!doctype html>{head}\n" + "\n".join(parts) + "\n")
+    page.write_page(run_dir / "report.html", run_dir.name, parts)
 
 
 def _tried(entries: Sequence[Mapping[str, Any]]) -> list[_Tried]:

@@ -1,12 +1,14 @@
 """The reasoning prompt of a task, searched."""
 
 import json
+from dataclasses import fields
 from pathlib import Path
 
 from fiat_jax.data.tasks import Task
 from fiat_jax.reasoning import Client, Prompt
+from fiat_jax.reasoning.exemplars import Exemplar
 from fiat_jax.reasoning.search import Candidate, Demonstration, Outcome, Row
-from fiat_jax.records import fill, template_fields, write_whole
+from fiat_jax.records import fill, write_whole
 from fiat_jax.study.engineering.answers import AnswerScorer
 from fiat_jax.study.engineering.running import Engineering, open_ledger, run_search
 from fiat_jax.study.engineering.slices import slice_train
@@ -19,7 +21,6 @@ def search_prompt(
     client: Client,
     engineering: Engineering,
     proposer: Client | None = None,
-    marker: str = "The answer is:",
     metric: str = "f1",
 ) -> Outcome:
     """Searches a reasoning prompt, scored by the answers that the large model gives under it.
@@ -32,15 +33,13 @@ def search_prompt(
       client: the large model.
       engineering: how.
       proposer: who writes instructions; by default the client.
-      marker: what an answer stands after.
       metric: which value of the task's metric.
 
     Raises:
       BudgetReached, CallError, InterruptedRun, KeyboardInterrupt: as `Ledger.ask`; the same call goes on.
       ConfigError, DataError: a setting, the prompt or a row is wrong.
     """
-    forbidden = (task.answer_field, *template_fields(task.template.target))
-    given = prompt.worked(forbidden)
+    given = prompt.worked(task.labels())
     without = [text for each in given for text in (each.id, each.input) if text]
 
     def text(row: Row) -> str:
@@ -48,7 +47,7 @@ def search_prompt(
 
     sliced = slice_train(task, engineering.slices, text, without)
     with open_ledger(run_dir, client, engineering) as ledger:
-        scorer = AnswerScorer(task, prompt, ledger, marker, metric)
+        scorer = AnswerScorer(task, prompt, ledger, metric)
         shown = [Demonstration(row["id"], text(row), task.answers(row)[0]) for row in sliced.propose]
         start = Candidate("start", prompt.instruction)
         outcome = run_search(run_dir, start, shown, sliced, scorer, ledger, engineering, proposer)
@@ -58,12 +57,18 @@ def search_prompt(
 
 def _write_prompt(run_dir: Path, prompt: Prompt) -> None:
     """Writes a prompt as gin, with its exemplars beside it."""
-    place = prompt.exemplars
-    if place and not isinstance(place, str):
-        rows = "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in place)
-        place = str(run_dir / "exemplars.jsonl")
-        write_whole(place, rows)
-    fields = {"input": prompt.input, "instruction": prompt.instruction, "exemplars": place}
+    usual = {field.name: field.default for field in fields(Prompt)} | {"file": prompt.file}
+    said = {name: value for name, value in vars(prompt).items() if value != usual[name]}
+    if prompt.exemplars and not isinstance(prompt.exemplars, str):
+        said["exemplars"] = str(run_dir / "exemplars.jsonl")
+        write_whole(said["exemplars"], "".join(map(_line, prompt.exemplars, prompt.worked())))
     write_whole(
-        run_dir / "prompt.gin", "".join(f"Prompt.{name} = {value!r}\n" for name, value in fields.items())
+        run_dir / "prompt.gin", "".join(f"Prompt.{name} = {value!r}\n" for name, value in said.items())
     )
+
+
+def _line(row: Row, exemplar: Exemplar) -> str:
+    """An exemplar as a row of JSON lines, where the fields of its input are not apart."""
+    flat = {**row, **dict(exemplar.fields), "rationale": exemplar.rationale}
+    flat.pop("fields", None)
+    return json.dumps(flat, ensure_ascii=False) + "\n"
