@@ -43,6 +43,7 @@ SETTINGS = {
     "Vote": "fiat_jax.reasoning.voting:Vote",
     "Shorten": "fiat_jax.reasoning.shortening:Shorten",
     "KeepRight": "fiat_jax.study.refining:KeepRight",
+    "Rationalise": "fiat_jax.study.refining:Rationalise",
     "Greedy": "fiat_jax.decoding.search:Greedy",
     "Sample": "fiat_jax.decoding.search:Sample",
     "BeamSearch": "fiat_jax.decoding.search:BeamSearch",

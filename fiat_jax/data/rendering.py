@@ -6,6 +6,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from fiat_jax.data.given_labels import check_unaided
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant, check_target
 from fiat_jax.errors import ConfigError, DataError
@@ -83,11 +84,14 @@ def joined(
     A training example that has none is treated as `Task.without_rationale` says, and counted.
 
     Raises:
-      DataError: one has none and must have one; the message tells how many.
+      DataError: one has none and must have one; the message tells how many. Or the split is not 'train', and
+        the task is not to be evaluated: see `check_unaided`.
     """
     rows = list(task.rows(split, languages))
     if variant != "fiat":
         return [(row, "") for row in rows]
+    if split != "train":
+        check_unaided(task, variant)
     refused = split != "train" or task.without_rationale == "refuse"
     pairs = list(zip(rows, join_rationales(task, rows, refused), strict=True))
     without = sum(not rationale for _, rationale in pairs)

@@ -13,6 +13,9 @@ from fiat_jax.errors import FiatError
 Message = dict[str, str]
 """One turn of a chat: its 'role' (system, user or assistant) and its 'content'."""
 
+GIVEN_LABEL = "given_label"
+"""Marks a rationale that was written with the label in sight: in rows, and in the template of its prompt."""
+
 _REFUSED = {"content_filter", "refusal", "safety", "prohibited_content", "blocklist", "recitation"}
 
 Wait = Callable[[float], object]

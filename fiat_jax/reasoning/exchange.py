@@ -8,9 +8,9 @@ from typing import Any, NamedTuple
 
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.paths import at, is_remote, local_copy, reason
-from fiat_jax.reasoning.calls import canonical, digest
+from fiat_jax.reasoning.calls import GIVEN_LABEL, canonical, digest
 from fiat_jax.reasoning.schema import MAGIC, format_of, reading
-from fiat_jax.reasoning.store import Store
+from fiat_jax.reasoning.store import Store, is_marked
 from fiat_jax.records import numbered_jsonl
 
 _PROMPT = ("id", "model", "prompt", "template")
@@ -54,8 +54,13 @@ def rows_of(place: str | Path) -> Iterator[tuple[str, dict[str, Any]]]:
     for line, row in numbered_jsonl(path, required=_TEXTS):
         where = f"{place}:{line}"
         _check(row, where)
-        templates.setdefault(row["prompt"], row.get("template"))
-        yield where, row | {"template": templates[row["prompt"]]}
+        template = templates.setdefault(row["prompt"], row.get("template"))
+        if template is not None and is_marked(row, where) != bool(template.get(GIVEN_LABEL)):
+            raise DataError(
+                f"{where}: expected {GIVEN_LABEL!r} as the template of its prompt has it, found "
+                f"{row.get(GIVEN_LABEL)!r}."
+            )
+        yield where, row | {"template": template}
 
 
 def write_rows(source: str | Path, place: str | Path) -> int:
@@ -120,7 +125,9 @@ def _of_store(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
             f"""SELECT {names} FROM requests JOIN prompts USING (prompt) JOIN completions USING (key)
                 ORDER BY turn, id"""
         ):
-            yield str(path), dict(row) | {"template": json.loads(row["template"])}
+            template = json.loads(row["template"])
+            mark = {GIVEN_LABEL: True} if template.get(GIVEN_LABEL) else {}
+            yield str(path), dict(row) | {"template": template} | mark
 
 
 def _check(row: dict[str, Any], where: str) -> None:
@@ -130,13 +137,30 @@ def _check(row: dict[str, Any], where: str) -> None:
     for name in _COUNTS:
         if not isinstance(row.get(name), (int, float, type(None))):
             raise DataError(f"{where}: expected a number or null as {name!r}, found {row[name]!r}.")
+    is_marked(row, where)
+    if not isinstance(row.get("template"), dict | None):
+        raise DataError(f"{where}: expected an object or null as 'template', found {row['template']!r}.")
     if row.get("template") is not None and digest(row["template"]) != row["prompt"]:
         raise DataError(f"{where}: expected the template that 'prompt' is the hash of, found another.")
 
 
 def _is_new(db: sqlite3.Connection, row: dict[str, Any]) -> bool:
-    values = (row["prompt"], row["model"], canonical(row["template"] or {"model": row["model"]}))
-    return db.execute("INSERT OR IGNORE INTO prompts VALUES (?, ?, ?, 0)", values).rowcount == 1
+    mark = {GIVEN_LABEL: True} if row.get(GIVEN_LABEL) else {}
+    template = row["template"] or {"model": row["model"]} | mark
+    values = (row["prompt"], row["model"], canonical(template))
+    is_new = db.execute("INSERT OR IGNORE INTO prompts VALUES (?, ?, ?, 0)", values).rowcount == 1
+    if mark and not is_new:
+        _mark(db, row["prompt"])
+    return is_new
+
+
+def _mark(db: sqlite3.Connection, prompt: str) -> None:
+    """Marks a prompt that the store has; it lacks the mark only where its first lines were lost."""
+    (found,) = db.execute("SELECT template FROM prompts WHERE prompt = ?", (prompt,)).fetchone()
+    template = json.loads(found)
+    if not template.get(GIVEN_LABEL):
+        marked = canonical(template | {GIVEN_LABEL: True})
+        db.execute("UPDATE prompts SET template = ? WHERE prompt = ?", (marked, prompt))
 
 
 def _take(db: sqlite3.Connection, row: dict[str, Any]) -> str:

@@ -5,7 +5,8 @@ from dataclasses import dataclass
 from typing import Any
 
 from fiat_jax.errors import DataError
-from fiat_jax.reasoning.calls import Client, Request, digest
+from fiat_jax.reasoning.calls import GIVEN_LABEL, Client, Request, digest
+from fiat_jax.reasoning.exemplars import Exemplar
 from fiat_jax.reasoning.prompts import Prompt
 
 
@@ -75,6 +76,14 @@ def gather(
                 )
             requests[request.id], where[request.id] = request, split
     kept = list(requests.values())[:limit]
-    template = prompt.template(exemplars) if prompt else Request("")
     keys = {request.id: digest(client.payload(request)) for request in kept}
-    return Gathered(client.payload(template), kept, keys, {id: where[id] for id in keys})
+    return Gathered(template_of(prompt, exemplars, client), kept, keys, {id: where[id] for id in keys})
+
+
+def template_of(prompt: Prompt | None, exemplars: Iterable[Exemplar], client: Client) -> dict[str, Any]:
+    """What a store knows a prompt by: the payload with the prompt's template in the example's place.
+
+    It bears a mark where the prompt tells the label.
+    """
+    payload = client.payload(prompt.template(exemplars) if prompt else Request(""))
+    return payload | {GIVEN_LABEL: True} if prompt and prompt.gives_label else payload

@@ -50,7 +50,10 @@ class Prompt:
       cue: what comes before the rationale in a completion; '' as above, or else 'Reasoning:'.
       stop: what stands between the parts of a completion and ends the reply; '' as above, or else '###'.
       alike: how much of an exemplar an example must have in common with it to be taken for the same, 0 to 1.
+      gives_label: whether it tells the label; none that can be set does.
     """
+
+    gives_label = False
 
     input: str = ""
     instruction: str = ""
@@ -230,3 +233,8 @@ class Prompt:
             language,
             tuple(values(name, self.input, given).items()),
         )
+
+
+def settings_of(prompt: Prompt) -> dict[str, Any]:
+    """All that is set of a prompt, by name, for one that asks more."""
+    return {each.name: getattr(prompt, each.name) for each in fields(prompt)}

@@ -1,14 +1,14 @@
 """Rationales that are too long, made shorter by whoever wrote them; nothing is cut off."""
 
 from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import dataclass, field, fields, replace
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple
 
 from fiat_jax.errors import ConfigError
 from fiat_jax.reasoning.calls import Client, Request
 from fiat_jax.reasoning.exemplars import Exemplar
 from fiat_jax.reasoning.parsing import parse
-from fiat_jax.reasoning.prompts import Prompt
+from fiat_jax.reasoning.prompts import Prompt, settings_of
 from fiat_jax.reasoning.store import Store
 from fiat_jax.reasoning.voting import Splits, collect
 
@@ -65,6 +65,7 @@ def shorten(
     alike: Callable[[str], str],
     forbidden: Iterable[str] = (),
     concurrency: int = 8,
+    gives_label: bool = False,
 ) -> Shortened:
     """Asks again for what is too long; one that would then give another answer is not taken.
 
@@ -79,6 +80,7 @@ def shorten(
       alike: answers for which it gives the same are one.
       forbidden: the fields that hold the label.
       concurrency: calls at a time.
+      gives_label: whether some of the rationales were written with the label in sight.
 
     Raises:
       As `annotate`; the same call goes on from there.
@@ -94,7 +96,7 @@ def shorten(
             id: max(int(len(text.split()) * settings.tokens / length(text) * _TIGHTER**time), _LEAST_WORDS)
             for id, text in left.items()
         }
-        again = _Again(**_settings(prompt), said=left, words=words)
+        again = _Again(**settings_of(prompt), said=left, words=words, gives_label=gives_label)
         chosen = {split: [row for row in rows if str(row["id"]) in left] for split, rows in splits.items()}
         for id, text in collect(
             chosen, again, client, store, forbidden=forbidden, concurrency=concurrency
@@ -116,6 +118,7 @@ class _Again(Prompt):
 
     said: Mapping[str, str] = field(default_factory=dict)
     words: Mapping[str, int] = field(default_factory=dict)
+    gives_label: bool = False
 
     def template(self, exemplars: Iterable[Exemplar]) -> Request:
         return self._going_on(super().template(exemplars), "{rationale}", "{words}")
@@ -130,10 +133,6 @@ class _Again(Prompt):
         asked = _ASKED.format(words=words, marker=self.marker)
         turns = [{"role": "assistant", "content": said}, {"role": "user", "content": asked}]
         return replace(request, messages=(*request.messages, *turns))
-
-
-def _settings(prompt: Prompt) -> dict[str, Any]:
-    return {each.name: getattr(prompt, each.name) for each in fields(prompt)}
 
 
 def _agree(before: str, after: str, marker: str, alike: Callable[[str], str]) -> bool:

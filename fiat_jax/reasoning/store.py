@@ -17,13 +17,14 @@ import json
 import logging
 import sqlite3
 import threading
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Collection, Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
+from typing import Any
 
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.paths import at, is_remote, local_copy
-from fiat_jax.reasoning.calls import Completion, Outcome, canonical, digest, now
+from fiat_jax.reasoning.calls import GIVEN_LABEL, Completion, Outcome, canonical, digest, now
 from fiat_jax.reasoning.schema import MAGIC, explained, prepare, reading
 from fiat_jax.records import numbered_jsonl, read_jsonl, write_whole
 
@@ -232,9 +233,53 @@ def cut_at_limit(path: str | Path) -> set[tuple[str, str]] | None:
         return set(db.execute("SELECT id, rationale FROM rationales WHERE finish_reason = 'length'"))
 
 
-def export_jsonl(rationales: Mapping[str, str], path: str | Path) -> None:
-    """Writes rationales as JSONL rows of {"id", "rationale"}; the file appears whole or not at all."""
-    rows = ({"id": id, "rationale": rationale} for id, rationale in rationales.items())
+def given_label(path: str | Path) -> set[str]:
+    """The ids whose rationale, as `open_rationales` gives it, was written with the label in sight.
+
+    Args:
+      path: as for `open_rationales`; rows of a JSONL file say it in 'given_label'.
+
+    Raises:
+      DataError: as `open_rationales`, or a row says neither true nor false.
+    """
+    path = at(path)
+    if not _is_store(path):
+        rows = numbered_jsonl(path, required=("id", "rationale"))
+        return {str(row["id"]) for line, row in rows if is_marked(row, f"{path}:{line}")}
+    path = local_copy(path)
+    used = _used(path)
+    with reading(path) as db:
+        prompts = db.execute("SELECT prompt, template FROM prompts").fetchall()
+    marked = {prompt for prompt, template in prompts if json.loads(template).get(GIVEN_LABEL)}
+    return {id for id, (_, prompt) in used.items() if prompt in marked}
+
+
+def is_marked(row: Mapping[str, Any], where: str) -> bool:
+    """Whether a row says that its rationale was written with the label in sight.
+
+    Raises:
+      DataError: it says something else than true or false.
+    """
+    mark = row.get(GIVEN_LABEL, False)
+    if not isinstance(mark, bool):
+        raise DataError(f"{where}: expected true or false as {GIVEN_LABEL!r}, found {mark!r}.")
+    return mark
+
+
+def export_jsonl(
+    rationales: Mapping[str, str], path: str | Path, marked: Collection[str] = frozenset()
+) -> None:
+    """Writes rationales as JSONL rows of {"id", "rationale"}; the file appears whole or not at all.
+
+    Args:
+      rationales: by example id.
+      path: the file.
+      marked: the ids whose rationale was written with the label in sight; their rows say so.
+    """
+    rows = (
+        {"id": id, "rationale": rationale} | ({GIVEN_LABEL: True} if id in marked else {})
+        for id, rationale in rationales.items()
+    )
     write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
@@ -246,6 +291,11 @@ def _is_store(path: Path) -> bool:
 
 
 def _from_store(path: Path) -> dict[str, str]:
+    return {id: text for id, (text, _) in _used(path).items()}
+
+
+def _used(path: Path) -> dict[str, tuple[str, str]]:
+    """The rationale of each example, and the prompt that it is of."""
     with reading(path) as db:
         rows = db.execute(
             """SELECT id, prompt, rationale FROM requests JOIN prompts USING (prompt)
@@ -265,7 +315,11 @@ def _from_store(path: Path) -> dict[str, str]:
             path,
             left_out,
         )
-    return {id: text for id, (prompt, text) in latest.items() if text is not None and prompt not in replaced}
+    return {
+        id: (text, prompt)
+        for id, (prompt, text) in latest.items()
+        if text is not None and prompt not in replaced
+    }
 
 
 def _from_jsonl(path: Path) -> dict[str, str]:

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple, cast
 from fiat_jax.errors import ConfigError
 from fiat_jax.reasoning.annotate import annotate
 from fiat_jax.reasoning.calls import Client, digest
+from fiat_jax.reasoning.gathering import template_of
 from fiat_jax.reasoning.parsing import parse
 from fiat_jax.reasoning.prompts import Prompt
 from fiat_jax.reasoning.store import Store
@@ -147,7 +148,7 @@ def collect(
     forbidden = tuple(forbidden)
     annotate(splits, prompt, client, store, forbidden=forbidden, concurrency=concurrency)
     exemplars = prompt.worked(forbidden)
-    turn = store.begin(client.payload(prompt.template(exemplars)), client.model)
+    turn = store.begin(template_of(prompt, exemplars, client), client.model)
     return {
         request.id: store.find(turn, request.id, digest(client.payload(request))) or ""
         for split, rows in splits.items()

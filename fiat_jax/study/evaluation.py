@@ -6,6 +6,7 @@ from pathlib import Path
 from typing import Any
 
 from fiat_jax.checkpoints import CheckpointStore
+from fiat_jax.data.given_labels import check_unaided, refusal
 from fiat_jax.data.labels import right_labels
 from fiat_jax.data.pipeline import Counts, Examples, load_examples
 from fiat_jax.data.tasks import Task
@@ -15,6 +16,7 @@ from fiat_jax.decoding.spans import Spans
 from fiat_jax.errors import ConfigError
 from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import append
+from fiat_jax.reasoning.calls import GIVEN_LABEL
 from fiat_jax.study.answering import answer, scores, write_predictions
 from fiat_jax.study.bounds import Bounded, Bounds
 from fiat_jax.study.calibrating import calibrate_ranking, calibrated
@@ -93,10 +95,13 @@ def evaluate_run(
     Raises:
       ConfigError: the run has no checkpoint yet, there is nothing to calibrate, or a temperature of the
         folder is for something else.
+      DataError: the run was tuned, or would be evaluated, with rationales that were written from the label.
       ConfigError, DataError: as `load_examples`, `assemble` and `right_labels`.
     """
     _check_calibration(rank, calibrate)
     task = experiment.task
+    check_unaided(task, experiment.variant)
+    _check_run_unaided(run_dir)
     examples = load_examples(task, experiment.variant, split)
     check_same("examples", fingerprint(examples))
     spans = None if bounds is None else _spans(examples, bounds, task, split)
@@ -140,6 +145,19 @@ def _check_calibration(rank: Rank | None, calibrate: bool) -> None:
         raise ConfigError(
             f"Rank.temperature: expected None with eval.calibrate, which fits it, found {rank.temperature}."
         )
+
+
+def _check_run_unaided(run_dir: Path) -> None:
+    """Makes sure that a run was not tuned on rationales written from the label, whatever files hold now."""
+    store = open_checkpoints(run_dir)
+    try:
+        step = store.best()
+        assert step is not None
+        found = store.note(step).get(GIVEN_LABEL)
+    finally:
+        store.close()
+    if found:
+        raise refusal(str(run_dir), found)
 
 
 def best_weights(run_dir: Path, network: Network) -> tuple[Variables, int]:

@@ -12,7 +12,7 @@ from fiat_jax.data.metrics import METRICS
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import DataError
 from fiat_jax.reasoning.quality import Judged, Quality, Written, by_language, judge, lines
-from fiat_jax.reasoning.store import cut_at_limit, open_rationales
+from fiat_jax.reasoning.store import cut_at_limit, given_label, open_rationales
 from fiat_jax.records import fill, write_whole
 from fiat_jax.study.page import table, write_page
 
@@ -95,6 +95,7 @@ class QualityReport:
       marker: what should come before an answer.
       splits: by split and language, 'all' among them.
       samples: some rationales of each kind, by split.
+      given_label: how many at that place were written from the label.
     """
 
     task: str
@@ -102,6 +103,7 @@ class QualityReport:
     marker: str
     splits: Mapping[str, Mapping[str, Quality]]
     samples: Mapping[str, Mapping[str, Sequence[Judged]]]
+    given_label: int = 0
 
     def text(self) -> str:
         """For a terminal."""
@@ -113,7 +115,7 @@ class QualityReport:
                 out.append(f"{split}, {kind}")
                 out += [f"    {one.written.id}: {_said(one)}" for one in samples]
                 out.append("")
-        return "\n".join(out).rstrip()
+        return "\n".join([*out, *self._warning()]).rstrip()
 
     def write_json(self, path: Path) -> None:
         """Writes all of it as JSON."""
@@ -121,6 +123,7 @@ class QualityReport:
             "task": self.task,
             "rationales": self.place,
             "marker": self.marker,
+            "given_label": self.given_label,
             "splits": {
                 split: {name: asdict(quality) for name, quality in qualities.items()}
                 for split, qualities in self.splits.items()
@@ -135,6 +138,7 @@ class QualityReport:
     def write_html(self, path: Path) -> None:
         """Writes all of it as a page."""
         parts = [f"<p>{escape(self.place)}; an answer follows <code>{escape(self.marker)}</code></p>"]
+        parts += [f"<p>{escape(line)}</p>" for line in self._warning()]
         for split, qualities in self.splits.items():
             cells = {name: quality.cells() for name, quality in qualities.items()}
             columns = list(cells["all"])
@@ -154,6 +158,14 @@ class QualityReport:
                 parts += [f"<h3>{escape(split)}: {escape(kind)}</h3>", table(head, shown)]
         write_page(path, f"Rationales of {self.task}", parts)
 
+    def _warning(self) -> list[str]:
+        if not self.given_label:
+            return []
+        return [
+            f"{self.place}: {self.given_label} of them were written from the label, with which they then "
+            "agree; a task with these refuses to be evaluated"
+        ]
+
 
 def report_quality(judge: Judge, place: str, splits: Sequence[str], samples: int) -> QualityReport:
     """Judges the rationales of some splits.
@@ -167,25 +179,30 @@ def report_quality(judge: Judge, place: str, splits: Sequence[str], samples: int
     Raises:
       DataError: the place holds none, or a row is wrong.
     """
-    rationales, cut = read_places(judge.task, place)
+    rationales, cut, marked = read_places(judge.task, place)
     qualities, shown = {}, {}
     for split in splits:
         judged = judge.split(split, rationales, cut)
         qualities[split] = by_language(judged)
         shown[split] = _samples(judged, samples)
-    return QualityReport(judge.task.name, place, judge.marker, qualities, shown)
+    return QualityReport(judge.task.name, place, judge.marker, qualities, shown, len(marked))
 
 
-def read_places(task: Task, place: str) -> tuple[dict[str, str], set[tuple[str, str]] | None]:
-    """The rationales of all languages by id, and what is cut; see `cut_at_limit`."""
+def read_places(task: Task, place: str) -> tuple[dict[str, str], set[tuple[str, str]] | None, set[str]]:
+    """The rationales of all languages by id, what is cut, and the ids of those written from the label.
+
+    See `cut_at_limit` and `given_label`.
+    """
     rationales: dict[str, str] = {}
     cut: set[tuple[str, str]] | None = None
+    marked: set[str] = set()
     for path in dict.fromkeys(fill(place, {"language": language}) for language in task.languages or ("",)):
         rationales |= open_rationales(path)
+        marked |= given_label(path)
         known = cut_at_limit(path)
         if known is not None:
             cut = (cut or set()) | known
-    return rationales, cut
+    return rationales, cut, marked
 
 
 def _samples(judged: Sequence[Judged], count: int) -> dict[str, list[Judged]]:

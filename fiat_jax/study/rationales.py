@@ -10,7 +10,8 @@ from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.parallel.hosts import is_first
 from fiat_jax.reasoning import CallError, Client, Completion, Prompt, Replay, Request, Store, open_rationales
-from fiat_jax.reasoning.calls import digest
+from fiat_jax.reasoning.calls import GIVEN_LABEL, digest
+from fiat_jax.reasoning.store import given_label
 from fiat_jax.records import fill
 
 
@@ -69,6 +70,7 @@ class Rationales:
         self._reasoner, self._place = reasoner, reasoner.rationales or task.rationales or ""
         self._lock = threading.Lock()
         self._files: dict[str, Mapping[str, str]] = {}
+        self._marked: dict[str, set[str]] = {}
         self._asked: dict[str, Future[str]] = {}
         self._store: Store | None = None
         if (client := reasoner.client) is not None and is_first():
@@ -81,11 +83,14 @@ class Rationales:
         """Makes sure that a row has a rationale, or that somebody can be asked for one.
 
         Raises:
-          DataError: it brings one that is no text, or has none and nobody can be asked.
+          DataError: it brings one that is no text or was written from the label, or has none and nobody can
+            be asked.
         """
         own = row.get("rationale")
         if own is not None and not isinstance(own, str):
             raise DataError(f"{where}: expected text in field 'rationale', found {own!r}.")
+        if own and row.get(GIVEN_LABEL) is True:
+            raise _from_label(where, "its own")
         if self._reasoner.client is None and not _own(row):
             self._kept(row, where)
 
@@ -93,7 +98,7 @@ class Rationales:
         """The rationale of a row, asked for if it must be; a request that is being asked is not asked twice.
 
         Raises:
-          DataError: there is none, and nobody to ask.
+          DataError: there is none, and nobody to ask, or it was written from the label.
           CallError: the large model gives none.
           ConfigError: the large model cannot be asked.
         """
@@ -124,13 +129,15 @@ class Rationales:
             raise DataError(f"{where}: expected a field 'rationale', or rationales of this run, found none.")
         with self._lock:
             if path not in self._files:
-                self._files[path] = open_rationales(path)
+                self._files[path], self._marked[path] = open_rationales(path), given_label(path)
         text = self._files[path].get(row["id"], "").strip()
         if not text:
             raise DataError(
                 f"{where}: expected a rationale for {row['id']!r} in {path}, found none; write what is "
                 "missing with `fiat annotate`, or name a client to ask."
             )
+        if row["id"] in self._marked[path]:
+            raise _from_label(where, f"that of {row['id']!r} in {path}")
         return text
 
     def _request(self, row: Mapping[str, Any]) -> Request:
@@ -177,3 +184,10 @@ class Rationales:
 def _own(row: Mapping[str, Any]) -> str:
     """The rationale that a row brings itself."""
     return str(row.get("rationale") or "").strip()
+
+
+def _from_label(where: str, which: str) -> DataError:
+    return DataError(
+        f"{where}: expected a rationale written without the label, found {which} written from it; "
+        "use another."
+    )

@@ -1,6 +1,6 @@
-"""Better rationales of those there are: voted for, shortened, and kept where they are right."""
+"""Better rationales of those there are: voted for, written from the label, shortened, kept where right."""
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -11,6 +11,7 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.reasoning.calls import Client
 from fiat_jax.reasoning.prompts import Prompt
 from fiat_jax.reasoning.quality import Judged, lines, summarise
+from fiat_jax.reasoning.rationalising import rationalise
 from fiat_jax.reasoning.shortening import Shorten, shorten
 from fiat_jax.reasoning.store import Store, export_jsonl
 from fiat_jax.reasoning.voting import Vote, vote
@@ -42,6 +43,19 @@ class KeepRight:
 
 
 @dataclass(frozen=True)
+class Rationalise:
+    """Training examples whose rationale is wrong get one that is written from the label.
+
+    A task with such rationales may be tuned on, and refuses to be evaluated.
+
+    Attributes:
+      right: which rationales are right, those there are and the new ones.
+    """
+
+    right: KeepRight = KeepRight()
+
+
+@dataclass(frozen=True)
 class Asking:
     """Whom rationales are asked of.
 
@@ -65,15 +79,23 @@ class Refinement:
       judge: of the task.
       splits: which.
       rationales: to begin with, by example id.
+      marked: the ids of those that were written from the label.
     """
 
-    def __init__(self, judge: Judge, splits: Sequence[str], rationales: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        judge: Judge,
+        splits: Sequence[str],
+        rationales: Mapping[str, str],
+        marked: Collection[str] = frozenset(),
+    ) -> None:
         self._judge = judge
         self._rows: dict[str, list[Mapping[str, Any]]] = {
             split: list(judge.task.rows(split)) for split in splits
         }
         ids = {row["id"] for rows in self._rows.values() for row in rows}
         self._rationales = {id: text for id, text in rationales.items() if id in ids}
+        self._marked = ids & set(marked)
         self._effects: list[tuple[str, Mapping[str, str]]] = []
         self.notes: list[str] = []
         if self._rationales:
@@ -96,7 +118,7 @@ class Refinement:
             forbidden=self.task.labels(),
             concurrency=asking.concurrency,
         )
-        self._rationales = {id: one.rationale for id, one in voted.items()}
+        self._rationales, self._marked = {id: one.rationale for id, one in voted.items()}, set()
         share = sum(one.votes / one.samples for one in voted.values()) / len(voted)
         without = sum(not one.votes for one in voted.values())
         self.notes.append(
@@ -104,6 +126,30 @@ class Refinement:
             f"{without} examples have no answer in any"
         )
         self._note("vote")
+
+    def rationalise(self, settings: Rationalise, asking: Asking) -> None:
+        """Asks again, with the label as a hint, where a training example's rationale is not right."""
+        right = settings.right.right
+        wrong = {one.written.id for one in self._judged("train") if one.written.rationale and not right(one)}
+        rows = [row for row in self._rows["train"] if row["id"] in wrong]
+        written = rationalise(
+            rows,
+            {row["id"]: self.task.answers(row)[0] for row in rows},
+            asking.prompt,
+            asking.client,
+            asking.store,
+            forbidden=self.task.labels(),
+            concurrency=asking.concurrency,
+        )
+        judged = (self._judge.one("train", row, written[row["id"]], None) for row in rows)
+        kept = {one.written.id for one in judged if right(one)}
+        self._rationales |= {id: written[id] for id in kept}
+        self._marked |= kept
+        self.notes.append(
+            f"rationalise: {len(kept)} of {len(wrong)} training examples whose rationale is not right have "
+            "one that is written from the label; a task with these refuses to be evaluated"
+        )
+        self._note("rationalise")
 
     def shorten(self, settings: Shorten, asking: Asking) -> None:
         """Asks again for those that are too long."""
@@ -118,6 +164,7 @@ class Refinement:
             alike=normalize,
             forbidden=self.task.labels(),
             concurrency=asking.concurrency,
+            gives_label=bool(self._marked),
         )
         self._rationales = shortened.rationales
         left = shortened.left
@@ -145,7 +192,7 @@ class Refinement:
 
     def write(self, path: Path) -> None:
         """Writes the rationales as JSONL."""
-        export_jsonl(self._rationales, path)
+        export_jsonl(self._rationales, path, self._marked)
         examples = sum(map(len, self._rows.values()))
         self.notes.append(f"{path}: rationales of {len(self._rationales)} of {examples} examples")
 

@@ -11,11 +11,13 @@ import jax
 from fiat_jax.adapters import Learnable
 from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_weights, write_adapter
 from fiat_jax.data.batches import TrainBatches
+from fiat_jax.data.given_labels import label_given
 from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.parallel import fetch, own_rows, put_batch
 from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import at
+from fiat_jax.reasoning.calls import GIVEN_LABEL
 from fiat_jax.study.answering import answer, scores
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.training import (
@@ -83,13 +85,15 @@ class Tuning:
 def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, float] | None:
     """Tunes to the end, from the last checkpoint where there is one.
 
+    With rationales that were written from the label nothing is validated: the last checkpoint counts.
+
     Args:
       run_dir: the run folder; gets metrics.jsonl, tensorboard/, checkpoints/ and adapter/.
       experiment: what is tuned on what.
       tuning: how.
 
     Returns:
-      Validation metrics of the best checkpoint, or None without a validation split.
+      Validation metrics of the best checkpoint, or None without validation.
 
     Raises:
       DataError: the folder's checkpoint was made from other examples, or on another base.
@@ -99,8 +103,10 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
     task = experiment.task
     examples = load_examples(task, experiment.variant, "train")
     check_same("training examples", fingerprint(examples))
-    validation = None
-    if "validation" in task.splits():
+    validation, given = None, label_given(task, experiment.variant)
+    if given:
+        _log.warning("%s was written from the label: nothing is validated, and eval will refuse", given)
+    elif "validation" in task.splits():
         validation = load_examples(task, experiment.variant, "validation")
     batches = TrainBatches(examples, tuning.batch_size, tuning.seed)
     plan = Plan(tuning.total(batches), tuning.eval_every, tuning.save_every)
@@ -117,7 +123,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
         if tuning.start is not None and store.latest() is None:
             network = _started(network, experiment.adapter, at(tuning.start))
         with jax.set_mesh(network.mesh):
-            _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None)
+            _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None, given)
         best = store.best()
         assert best is not None
         if experiment.adapter is not None:
@@ -126,7 +132,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
         _log.info(
             "best checkpoint: step %d  %s",
             best,
-            show(metrics) if metrics else "(the last; no validation split)",
+            show(metrics) if metrics else "(the last; not validated)",
         )
         return metrics
     finally:
@@ -141,6 +147,7 @@ def _fit(
     batches: TrainBatches,
     store: CheckpointStore,
     evaluate: Any,
+    given: str,
 ) -> None:
     optimizer = tuning.optimizer.build(plan.steps)
     state = create_state(network.model.clone(train=True), optimizer, network.learned, tuning.accumulation)
@@ -153,6 +160,8 @@ def _fit(
         check_base(store, start, network.fingerprint if network.base else None)
         state = _restored(store, start, state, places)
         _log.info("resuming from step %d", start)
+        given = given or store.note(start).get(GIVEN_LABEL, "")
+    note |= {GIVEN_LABEL: given} if given else {}
 
     def save(state: TrainState, metrics: dict[str, float] | None) -> None:
         log.flush()  # before there is a checkpoint of these steps

@@ -176,7 +176,7 @@ def test_a_vote_may_be_shortened_and_filtered_and_no_label_is_asked_about(task, 
     ("settings", "message"),
     [
         ({}, "expected a step, found none"),
-        ({"vote": Vote()}, r"refine\.client: expected one to vote or shorten with"),
+        ({"vote": Vote()}, r"refine\.client: expected one to ask, found none"),
         ({"vote": Vote(), "client": OpenAI("m")}, r"refine\.prompt"),
         ({"splits": ("dev",), "keep": KeepRight()}, r"refine\.splits"),
     ],

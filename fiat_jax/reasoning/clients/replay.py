@@ -6,8 +6,9 @@ from dataclasses import dataclass
 from functools import cached_property
 from typing import Any
 
+from fiat_jax.errors import DataError
 from fiat_jax.reasoning.calls import CallError, Completion, Request, Wait
-from fiat_jax.reasoning.store import open_rationales
+from fiat_jax.reasoning.store import given_label, open_rationales
 
 
 @dataclass(frozen=True)
@@ -15,7 +16,8 @@ class Replay:
     """Rationales that were written before, answered by example id.
 
     Attributes:
-      path: a JSONL file of {"id", "rationale"} rows, or a rationale store.
+      path: a JSONL file of {"id", "rationale"} rows, or a rationale store; without any rationale that was
+        written with the label in sight, since it would lose the mark.
     """
 
     path: str
@@ -37,4 +39,9 @@ class Replay:
 
     @cached_property
     def _rationales(self) -> Mapping[str, str]:
+        if marked := given_label(self.path):
+            raise DataError(
+                f"{self.path}: expected rationales written without the label to replay, found that of "
+                f"{min(marked)!r} written from it; name the file as Task.rationales instead."
+            )
         return open_rationales(self.path)

@@ -6,6 +6,7 @@ from dataclasses import replace
 import jax
 import numpy as np
 
+from fiat_jax.data.given_labels import check_unaided
 from fiat_jax.data.rendering import join_rationales
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.unlabelled import encode_input
@@ -34,6 +35,7 @@ class LikelihoodScorer:
 
     Raises:
       ConfigError: the variant has no instruction.
+      DataError: a rationale was written from the label; see `check_unaided`.
       ConfigError, DataError: as `assemble`.
     """
 
@@ -51,6 +53,7 @@ class LikelihoodScorer:
         self._tokens = experiment.task.tokens()
         self._rationales = dict.fromkeys((row["id"] for row in rows), "")
         if experiment.variant == "fiat":
+            check_unaided(experiment.task, experiment.variant)
             texts = join_rationales(experiment.task, rows)
             self._rationales = {row["id"]: text for row, text in zip(rows, texts, strict=True)}
         self._targets = {row["id"]: self._target(row) for row in rows}

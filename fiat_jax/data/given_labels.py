@@ -1,0 +1,42 @@
+"""Rationales written with the label in sight: a task may be tuned on them, and is never evaluated."""
+
+from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import Variant
+from fiat_jax.errors import DataError
+from fiat_jax.reasoning.store import given_label
+from fiat_jax.records import fill
+
+_WITHOUT_RATIONALES = ("plain", "instruction")
+
+
+def label_given(task: Task, variant: Variant) -> str:
+    """File and id of a rationale of the task that was written from the label; '' where there is none.
+
+    Raises:
+      DataError: as `open_rationales`.
+    """
+    if variant in _WITHOUT_RATIONALES or not task.rationales:
+        return ""
+    for language in task.languages or ("",):
+        path = fill(task.rationales, {"language": language})
+        if marked := given_label(path):
+            return f"that of {min(marked)!r} in {path}"
+    return ""
+
+
+def check_unaided(task: Task, variant: Variant) -> None:
+    """Makes sure that a task may be evaluated.
+
+    Raises:
+      DataError: one of its rationales, of whatever split, was written from the label.
+    """
+    if found := label_given(task, variant):
+        raise refusal(f"task {task.name}", found)
+
+
+def refusal(what: str, found: str) -> DataError:
+    """What is said of something that is not evaluated."""
+    return DataError(
+        f"{what}: expected rationales written without the label, found {found} written from it "
+        "('given_label'); what is made with such rationales is not evaluated, use others and tune anew."
+    )
