@@ -9,28 +9,33 @@ from fiat_jax.records import fill
 _WITHOUT_RATIONALES = ("plain", "instruction")
 
 
-def label_given(task: Task, variant: Variant) -> str:
+def label_given(task: Task, variant: Variant, languages: tuple[str, ...] = ()) -> str:
     """File and id of a rationale of the task that was written from the label; '' where there is none.
+
+    Args:
+      task: whose rationales.
+      variant: what the model reads; one without rationales has none of them.
+      languages: whose files; by default all of the task's.
 
     Raises:
       DataError: as `open_rationales`.
     """
     if variant in _WITHOUT_RATIONALES or not task.rationales:
         return ""
-    for language in task.languages or ("",):
-        path = fill(task.rationales, {"language": language})
+    chosen = languages or task.languages or ("",)
+    for path in dict.fromkeys(fill(task.rationales, {"language": language}) for language in chosen):
         if marked := given_label(path):
             return f"that of {min(marked)!r} in {path}"
     return ""
 
 
-def check_unaided(task: Task, variant: Variant) -> None:
-    """Makes sure that a task may be evaluated.
+def check_unaided(task: Task, variant: Variant, languages: tuple[str, ...] = ()) -> None:
+    """Makes sure that a task may be evaluated. The arguments are those of `label_given`.
 
     Raises:
       DataError: one of its rationales, of whatever split, was written from the label.
     """
-    if found := label_given(task, variant):
+    if found := label_given(task, variant, languages):
         raise refusal(f"task {task.name}", found)
 
 

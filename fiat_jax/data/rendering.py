@@ -91,7 +91,7 @@ def joined(
     if variant != "fiat":
         return [(row, "") for row in rows]
     if split != "train":
-        check_unaided(task, variant)
+        check_unaided(task, variant, languages)
     refused = split != "train" or task.without_rationale == "refuse"
     pairs = list(zip(rows, join_rationales(task, rows, refused), strict=True))
     without = sum(not rationale for _, rationale in pairs)

@@ -101,6 +101,23 @@ def test_the_report_says_how_many_there_are(star, capsys):
     assert "written from the label" not in capsys.readouterr().out
 
 
+def test_only_what_is_still_wrong_is_asked_about_again_and_nothing_where_all_is_right(star):
+    again = [
+        "refine.output=star.jsonl",
+        "refine.rationales='star.jsonl'",
+        "refine.rationalise=@Rationalise()",
+    ]
+    with Stones() as server:
+        Path("asked.sqlite").unlink()
+        assert refine(server, *again) == 0
+        assert len(server.bodies) == 1 and "what lies at 2?" in json.dumps(server.bodies)
+        assert sum("given_label" in row for row in lines_of("star.jsonl")) == 8
+        for _ in range(2):  # whatever has an answer is right, and then all are
+            assert refine(server, *again, "Rationalise.right=@KeepRight()", "KeepRight.least=0.0") == 0
+            assert sum("given_label" in row for row in lines_of("star.jsonl")) == 9
+        assert len(server.bodies) == 1
+
+
 def test_marks_outlive_further_refining_but_not_a_vote(star):
     with Stones() as server:
         again = ["refine.output=again.jsonl", "refine.rationales='star.jsonl'", "refine.keep=@KeepRight()"]
