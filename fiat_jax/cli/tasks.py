@@ -25,8 +25,8 @@ def tasks(task: Task, split: str | None = None, example: int = 0, width: int = 1
     print()
     _print_table(_counts(task))
     absent = _absent_rationales(task)
-    for variant in task.variants():
-        if variant == "fiat" and absent:
+    for variant in task.readings():
+        if variant in ("fiat", "explanation") and absent:
             print(f"\n{task.seqio_name(variant)}  no rationales yet: `fiat annotate` writes {absent[0]}")
             continue
         examples = list(render(task, variant, split))
@@ -57,7 +57,7 @@ def _absent_rationales(task: Task) -> list[str]:
 def _names(task: Task) -> list[list[str]]:
     """Each variant's name, and the languages that it mixes."""
     rows = [["in seqio", "of one language"]] if task.languages else [["in seqio"]]
-    for variant in task.variants():
+    for variant in task.readings():
         rows.append([task.seqio_name(variant)])
         if task.languages:
             rows[-1].append("  ".join(task.seqio_name(variant, language) for language in task.languages))

@@ -8,6 +8,7 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
 from fiat_jax.reasoning import OpenAI, Prompt, Replay
 from fiat_jax.study.bounds import Bounds
+from fiat_jax.study.cascading import Cascade
 from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.rationales import Reasoner
 
@@ -36,6 +37,7 @@ def open_predictor(
     prompt: Prompt | None = None,
     batch_size: int = 32,
     concurrency: int = 8,
+    cascade: Cascade | None = None,
 ) -> Predictor:
     """Loads the best checkpoint of a run, to answer rows with.
 
@@ -51,6 +53,7 @@ def open_predictor(
       prompt: what to ask it.
       batch_size: rows at a time; changes no answer.
       concurrency: calls of the large model at a time.
+      cascade: asks the large model only about rows whose answer without it is unsure; None for about all.
 
     Raises:
       ConfigError: it is no run folder, its run has no checkpoint, or a setting is wrong.
@@ -58,6 +61,7 @@ def open_predictor(
     """
     experiment = parse("Experiment", [saved(run_dir)]).run()
     reasoner = Reasoner(rationales, client, prompt, concurrency)
-    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds)
+    folder = at(run_dir)
+    predictor = Predictor(folder, experiment, search, reasoner, batch_size, bounds, cascade=cascade)
     _ = predictor.decoder  # what is wrong with the run shows now
     return predictor

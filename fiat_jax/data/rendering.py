@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Variant, check_target
+from fiat_jax.data.templates import Reading, check_target
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning.store import open_rationales
 from fiat_jax.records import fill, template_fields
@@ -35,29 +35,30 @@ class Rendered:
     cut: bool
 
 
-def render(task: Task, variant: Variant, split: str, languages: tuple[str, ...] = ()) -> Iterator[Rendered]:
+def render(task: Task, reading: Reading, split: str, languages: tuple[str, ...] = ()) -> Iterator[Rendered]:
     """Renders a split, language after language in the task's order, and in file order within one.
 
     Args:
       task: the task.
-      variant: what the model reads.
+      reading: what the model reads; what it writes is the target, or for 'explanation' the rationale.
       split: which examples.
       languages: only these; by default all of the task's.
 
     Raises:
-      ConfigError: the task has no such variant, split or language, or its vocabulary cannot write a template.
+      ConfigError: the task has no such reading, split or language, or its vocabulary cannot write a template.
       DataError: a row is wrong, has no rationale or does not fit; the message names it.
     """
-    if variant not in task.variants():
+    if reading not in task.readings():
         raise ConfigError(
-            f"task {task.name}: expected a variant of {', '.join(task.variants())}, found {variant!r}"
-            + ("; set Task.rationales." if variant == "fiat" else ".")
+            f"task {task.name}: expected a variant of {', '.join(task.variants())}, found {reading!r}"
+            + ("; set Task.rationales." if reading in ("fiat", "distillation", "explanation") else ".")
         )
     tokens, empty = task.tokens(), Counter[str]()
+    task.template.check(tokens, explained=reading == "explanation")
     seen: dict[str, str] = {}
     for language in languages or task.languages or ("",):
         rows = list(task.rows(split, (language,) if language else ()))
-        rationales = join_rationales(task, rows) if variant == "fiat" else [""] * len(rows)
+        rationales = rationales_read(task, reading, rows)
         for row, rationale in zip(rows, rationales, strict=True):
             name = f"task {task.name}, example {row['id']}"
             if row["id"] in seen:
@@ -67,14 +68,24 @@ def render(task: Task, variant: Variant, split: str, languages: tuple[str, ...] 
                 )
             seen[row["id"]] = language
             empty.update(field for field, value in row.items() if value is None)
-            fields, target = task.input_fields(row), task.target(row)
-            text, cut = task.template.fit(variant, fields, rationale, tokens, task.inputs_length, name)
+            fields, target = task.input_fields(row), written(task, reading, row, rationale)
+            text, cut = task.template.fit(reading, fields, rationale, tokens, task.inputs_length, name)
             check_target(target, tokens, task.targets_length, name)
             yield Rendered(row["id"], row["language"], task.answers(row), text, target, cut)
     for field in sorted(empty.keys() & set(template_fields(task.template.input))):
         _log.warning(
             "task %s, %s: %s is null in %d rows, read as empty", task.name, split, field, empty[field]
         )
+
+
+def rationales_read(task: Task, reading: Reading, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    """What a reading needs of `join_rationales`; '' for each row if that is nothing."""
+    return join_rationales(task, rows) if reading in ("fiat", "explanation") else [""] * len(rows)
+
+
+def written(task: Task, reading: Reading, row: Mapping[str, Any], rationale: str) -> str:
+    """What the tuned model should write of a row: its target, or to explain it the rationale."""
+    return " ".join(rationale.split()) if reading == "explanation" else task.target(row)
 
 
 def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]]) -> list[str]:

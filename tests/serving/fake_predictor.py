@@ -49,6 +49,12 @@ class FakePredictor:
             raise CallError("gave up after 3 attempts")
         return f"thoughts on {row['text']}"
 
+    def unsure(self, written):
+        return False
+
+    def ask(self, row):
+        return self.rationale(row)
+
     def request(self, row, rationale, seed, adapter=-1):
         if len(row["text"]) > 100:
             raise DataError(f"example {row['id']}: expected at most 100 tokens, found {len(row['text'])}.")

@@ -1,0 +1,79 @@
+"""Batches that teach the answer and, as a second task, the rationale that leads to it (Hsieh et al. 2023).
+
+Nothing is asked of the large model once the batches are made: what is learned answers from the input alone.
+"""
+
+import numpy as np
+
+from fiat_jax.data.batches import BUCKETS, TrainBatches, check_examples, pad
+from fiat_jax.data.pipeline import Examples
+from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.typing import Batch
+
+
+class DistillationBatches(TrainBatches):
+    """Batches in which every example stands twice: its label to write, and its rationale.
+
+    The weights of a batch make its weighted mean over all target tokens
+
+        loss = share * mean over label tokens + (1 - share) * mean over rationale tokens
+
+    as 'distilling step-by-step' has it. Rates of the two tasks in a batch would not: a rationale has many
+    tokens and a label few, so that a mean over a mixture is nearly the rationales' alone.
+
+    Args:
+      labels: the examples with their answers as targets.
+      explanations: the same with their rationales as targets.
+      batch_size: examples a batch, which has twice as many rows.
+      seed: of the order.
+      label_share: the weight of the labels' loss, 0 to 1.
+      buckets: as in `TrainBatches`.
+
+    Raises:
+      ConfigError: the share is none.
+      DataError: the two are not of the same examples.
+    """
+
+    def __init__(
+        self,
+        labels: Examples,
+        explanations: Examples,
+        batch_size: int,
+        seed: int,
+        label_share: float = 0.5,
+        buckets: tuple[int, ...] = BUCKETS,
+    ) -> None:
+        super().__init__(labels, batch_size, seed, buckets)
+        check_examples(explanations, batch_size, buckets)
+        if not 0 <= label_share <= 1:
+            raise ConfigError(f"label_share: expected a share from 0 to 1, found {label_share}.")
+        if labels.ids != explanations.ids:
+            raise DataError("expected labels and rationales of the same examples, found others.")
+        self.read, self.rows_per_batch = (labels, explanations), 2 * batch_size
+        self.label_share = label_share
+        self._most = tuple(
+            max(len(row) for one in self.read for row in getattr(one, name)) for name in ("inputs", "targets")
+        )
+
+    def tokens(self, step: int) -> int:
+        """Tokens that a step reads and learns; padding does not count."""
+        return sum(
+            len(one.inputs[row]) + len(one.targets[row]) for row in self.rows(step) for one in self.read
+        )
+
+    def batch(self, step: int, own: np.ndarray | None = None) -> Batch:
+        """The batch of a step: the label of an example, then its rationale, then the next; see the class."""
+        rows = self.rows(step)
+        inputs, targets = (
+            [getattr(one, name)[row] for row in rows for one in self.read] for name in ("inputs", "targets")
+        )
+        batch = pad(inputs, targets, self._most, self.buckets, self.examples.pad_id, own)
+        of_rows = self._row_weights([len(target) for target in targets])
+        batch["weights"] *= (of_rows if own is None else of_rows[own])[:, None]
+        return batch
+
+    def _row_weights(self, lengths: list[int]) -> np.ndarray:
+        """What each token of a row weighs, float32; the weights of all tokens sum to their number."""
+        labels, rationales, every = sum(lengths[::2]), sum(lengths[1::2]), sum(lengths)
+        pair = [self.label_share * every / labels, (1 - self.label_share) * every / rationales]
+        return np.tile(np.array(pair, np.float32), len(lengths) // 2)
