@@ -71,11 +71,9 @@ def test_in_seqio_it_is_a_mixture_of_both_of_which_the_labels_alone_are_scored(m
     assert {part.name.split(".", 1)[1] for part in one.tasks} == {"ibo.instruction", "ibo.explanation"}
 
 
-@pytest.mark.parametrize("share", [0.0, 0.3, 0.5, 1.0])
-def test_the_loss_of_a_batch_is_the_weighted_sum_of_the_means_over_either_task(both, share):
-    batches = DistillationBatches(*both, 4, seed=1, label_share=share)
-    for step in range(3):
-        batch = batches.batch(step)
+def test_the_loss_of_a_batch_is_the_weighted_sum_of_the_means_over_either_task(both):
+    for step, share in enumerate((0.0, 0.3, 0.5, 1.0)):
+        batch = DistillationBatches(*both, 4, seed=1, label_share=share).batch(step)
         random = np.random.default_rng(step)
         logits = random.normal(size=(*batch["targets"].shape, 400)).astype(np.float32)
         sums = cross_entropy(logits, batch["targets"], batch["weights"])

@@ -10,7 +10,7 @@ from fiat_jax.data import TrainBatches, load_examples
 from fiat_jax.data.mixing import MixedBatches, RationaleMix, Shown, deal, load_shown
 from fiat_jax.errors import ConfigError, DataError
 
-IDS = [f"{one}-{i}" for one in ("hau", "ibo") for i in range(20)]
+IDS = [f"{one}{i}" for one in ("hau", "ibo") for i in range(20)]
 TRAIN = [example(id, id[:3]) for id in IDS]
 RATIONALES = {id: f"The answer is in {id}" for id in IDS}
 
@@ -78,7 +78,7 @@ def test_a_split_is_read_with_the_rationales_of_others_or_without(task):
             assert ("reasoning:" in shown.texts[at]) == (donor is not None)
             assert donor is None or f"The answer is in {IDS[donor]} question: who" in shown.texts[at]
             assert f"who wrote {IDS[at]}?" in shown.texts[at]
-        assert shown.targets == own.targets and shown.ids == own.ids
+        assert shown.targets is own.targets and shown.ids == own.ids
 
 
 def test_where_all_are_without_no_rationale_is_needed(make_task):
@@ -92,7 +92,8 @@ def test_training_shows_each_share_in_expectation_and_draws_anew_in_each_epoch(b
     kinds = ["without" if donor is None else "own" if donor == IDS[row] else "wrong" for row, donor in seen]
     for kind, share in (("without", 0.3), ("wrong", 0.3), ("own", 0.4)):
         assert abs(kinds.count(kind) / len(kinds) - share) < 4 * np.sqrt(0.25 / len(kinds))
-    assert all(len({donor for at, donor in seen if at == row}) > 2 for row in range(len(IDS)))
+    donors = [len({donor for at, donor in seen if at == row}) for row in range(len(IDS))]
+    assert min(donors) > 1 and np.mean(donors) > 3
 
 
 def test_all_wrong_is_never_ones_own(batches, task):

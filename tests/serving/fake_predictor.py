@@ -62,7 +62,7 @@ class FakePredictor:
 
     def answer(self, row, rationale, written, cut):
         text = bytes(written.tokens[0].astype(np.uint8)).decode()
-        return {**row, "prediction": text, "score": -1.0, "tokens": len(text), "rationale": rationale}
+        return {**row, "prediction": text, "score": -1.0, "tokens": len(text), "rationale": rationale or ""}
 
     def close(self):
         self.closed = True

@@ -294,7 +294,7 @@ def test_unsure_rows_are_answered_again_with_a_rationale_and_the_others_once_wit
         predictor.unsure = lambda written: bytes(written.tokens[0]).startswith(b"derusnu")
         reply = running.ask([{"text": text} for text in ("sure", "unsured", "quite sure")])
         rationales = [row["rationale"] for row in reply.json()]
-        assert rationales == [None, "thoughts on unsured", None]
+        assert rationales == ["", "thoughts on unsured", ""]
         assert predictor.asked == ["unsured"]
         assert sorted(text for batch in predictor.batches for text in batch) == [
             "quite sure", "sure", "unsured", "unsured",

@@ -16,8 +16,8 @@ CODE = "import sys; from fiat_jax.cli import main; sys.exit(main())"
 TRAIN = ["train", "--gin_file", "world.gin", "--run_dir"]
 MIXED = ["--gin.Tuning.rationale_mix=@RationaleMix()", "--gin.RationaleMix.without=0.3",
          "--gin.RationaleMix.wrong=0.3"]  # fmt: skip
-DISTILLED = ["--gin.Experiment.variant=distillation", "--gin.Task.targets_length=48",
-             "--gin.Tuning.label_share=0.7"]  # fmt: skip
+DISTILLED = ["--gin.Task.name=distilled", "--gin.Experiment.variant=distillation",
+             "--gin.Task.targets_length=48", "--gin.Tuning.label_share=0.7"]  # fmt: skip
 EVAL_MIX = "--gin.eval.rationale_mix=@RationaleMix()"
 
 
@@ -67,7 +67,7 @@ def test_a_split_is_scored_without_rationales_and_with_those_of_others_beside_it
     assert main(["eval", "--run_dir", "run", EVAL_MIX, "--gin.RationaleMix.without=1.0"]) == 0
     assert Path("run/predictions/test.jsonl").read_text() == own
     shown = [row["shown"] for row in read("run/predictions/test.wrong50.jsonl")]
-    assert sorted(shown) == ["own"] * 3 + ["wrong"] * 4
+    assert sorted(shown) == ["own"] * 4 + ["wrong"] * 3
     assert {row["shown"] for row in read("run/predictions/test.without100.jsonl")} == {"without"}
     splits = {row["split"] for row in read("run/metrics.jsonl")}
     assert {"test", "test.wrong50", "test.without100"} <= splits
