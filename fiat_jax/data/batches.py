@@ -95,8 +95,8 @@ class TrainBatches:
         size = _WINDOW * self.batch_size
         stream = np.arange(window * size, (window + 1) * size)
         lengths = [len(self._inputs(*self._place(int(at)))) for at in stream]
-        stream = stream[np.argsort(lengths, kind="stable")].reshape(_WINDOW, self.batch_size)
-        return stream[_permutation(_WINDOW, self.seed, window)]
+        batches = stream[np.argsort(lengths, kind="stable")].reshape(_WINDOW, self.batch_size)
+        return batches[_permutation(_WINDOW, self.seed, window)]
 
 
 class EvalBatch(NamedTuple):

@@ -3,6 +3,8 @@
 Nothing is asked of the large model once the batches are made: what is learned answers from the input alone.
 """
 
+from collections.abc import Sequence
+
 import numpy as np
 
 from fiat_jax.data.batches import BUCKETS, TrainBatches, check_examples, pad
@@ -51,8 +53,9 @@ class DistillationBatches(TrainBatches):
             raise DataError("expected labels and rationales of the same examples, found others.")
         self.read, self.rows_per_batch = (labels, explanations), 2 * batch_size
         self.label_share = label_share
-        self._most = tuple(
-            max(len(row) for one in self.read for row in getattr(one, name)) for name in ("inputs", "targets")
+        self._most = (
+            _longest(labels.inputs + explanations.inputs),
+            _longest(labels.targets + explanations.targets),
         )
 
     def tokens(self, step: int) -> int:
@@ -77,3 +80,7 @@ class DistillationBatches(TrainBatches):
         labels, rationales, every = sum(lengths[::2]), sum(lengths[1::2]), sum(lengths)
         pair = [self.label_share * every / labels, (1 - self.label_share) * every / rationales]
         return np.tile(np.array(pair, np.float32), len(lengths) // 2)
+
+
+def _longest(rows: Sequence[np.ndarray]) -> int:
+    return max(map(len, rows))

@@ -78,7 +78,7 @@ def test_a_split_is_read_with_the_rationales_of_others_or_without(task):
             assert ("reasoning:" in shown.texts[at]) == (donor is not None)
             assert donor is None or f"The answer is in {IDS[donor]} question: who" in shown.texts[at]
             assert f"who wrote {IDS[at]}?" in shown.texts[at]
-        assert shown.targets is own.targets and shown.ids == own.ids
+        assert list(map(list, shown.targets)) == list(map(list, own.targets)) and shown.ids == own.ids
 
 
 def test_where_all_are_without_no_rationale_is_needed(make_task):
