@@ -29,7 +29,7 @@ def task(tmp_path):
 def test_it_shows_names_counts_and_what_the_model_reads(task, capsys):
     tasks(task)
     out = capsys.readouterr().out
-    assert "books.fiat         books.hau.fiat  books.ibo.fiat" in out
+    assert "books.fiat          books.hau.fiat  books.ibo.fiat" in out
     assert "split       hau  ibo  all\ntrain         2    2    4\nvalidation    1    1    2\n" in out
     assert (
         "input   Answer. reasoning: So it is. question: who? context: He wrote it.\n    target  He\n" in out
