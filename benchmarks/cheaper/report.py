@@ -166,7 +166,7 @@ GRID = np.linspace(0, 1, 41)
 def cascade(scored: Scored) -> dict[str, Any]:
     """Quality by the share of test examples asked about; and what thresholds of the held-out slice give."""
     pairs = {
-        "one model, 50 % without": (("dropout50", "test/bare"), ("dropout50", "test/own")),
+        "dropout 50 %": (("dropout50", "test/bare"), ("dropout50", "test/own")),
         "instruction, then FIAT": (("instruction", "test/bare"), ("fiat", "test/own")),
     }
     found: dict[str, Any] = {"curves": {}, "thresholds": {}}
@@ -177,7 +177,7 @@ def cascade(scored: Scored) -> dict[str, Any]:
         ]
         chance = GRID * scored.f1[second].mean() + (1 - GRID) * scored.f1[first].mean()
         found["curves"][name] = _curve(np.array(curves))
-        found["curves"][f"{name}, at random"] = _curve(np.array([chance]))
+        found["curves"][f"{name}: random"] = _curve(np.array([chance]))
     for share in (0.25, 0.5, 0.75):
         shares, qualities, f1 = [], [], scored.f1
         for at in range(len(scored.seeds)):

@@ -9,7 +9,7 @@ Point = tuple[float, float]
 COLOURS = ("#8aa4c8", "#c2542d", "#5f8f6b", "#8b6aa8", "#b0904a", "#555")
 STYLE = "svg text { font: 12px system-ui, sans-serif; fill: #555 }"
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 640, 260, 56, 150, 12, 40
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 260, 56, 230, 12, 40
 
 
 def lines(
@@ -45,8 +45,9 @@ def lines(
         drawn.append(
             f'<polyline fill="none" stroke="{colour}" stroke-width="1.6" points="{_path(curve, place)}"/>'
         )
-        ends.append((place(*curve[-1])[1], f"{name} {curve[-1][1]:.3g}"))
-    drawn += [f'<text x="{_LEFT + wide + 6}" y="{y:.1f}">{escape(label)}</text>' for y, label in _apart(ends)]
+        label = f'style="fill:{colour}">{escape(name)} {curve[-1][1]:.3g}'
+        ends.append((place(*curve[-1])[1], label))
+    drawn += [f'<text x="{_LEFT + wide + 6}" y="{y:.1f}" {label}</text>' for y, label in _apart(ends)]
     axes = [
         f'<path d="M{_LEFT},{_TOP}V{foot}H{_LEFT + wide}" fill="none" stroke="#bbb"/>',
         f'<text x="{_LEFT - 8}" y="{_TOP + 8}" text-anchor="end">{top:.3g}</text>',
@@ -65,7 +66,7 @@ def intervals(title: str, rows: Mapping[str, tuple[float, float, float]]) -> str
       title: what the values are.
       rows: (value, low, high) by name.
     """
-    left, step, wide = 230, 24, _WIDTH - 230 - 70
+    left, step, wide = 300, 24, _WIDTH - 300 - 70
     lows, highs = [low for _, low, _ in rows.values()], [high for _, _, high in rows.values()]
     start, end = min([*lows, 0.0] if min(lows) < 0 else lows), max([*highs, 0.0] if max(highs) < 0 else highs)
 

@@ -19,7 +19,7 @@ def test_a_curve_goes_from_the_lower_left_to_the_upper_right_of_its_axes():
 
 def test_labels_of_curves_that_end_together_do_not_stand_on_one_another():
     picture = lines("F1", {name: [(0, 0), (1, 50)] for name in "abc"}, "share")
-    heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)">[abc] 50', picture))
+    heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:#\w+">[abc] 50', picture))
     assert len(heights) == 3 and all(b - a >= 12 for a, b in pairwise(heights))
 
 
