@@ -39,7 +39,7 @@ quickstart: $(VENV)/installed
 	@echo "the reports: $(WORLD)/finetune/report.html and $(WORLD)/fiat/report.html"
 
 test: lint
-	$(BIN)/python -m pytest --quiet
+	$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadfile
 
 test-slow: $(VENV)/installed
 	$(BIN)/python -m pytest --quiet -m slow

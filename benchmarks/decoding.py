@@ -85,7 +85,7 @@ def main() -> None:
 
 def ours(model: Model, precision: str, beams: int) -> Answer:
     """`Decoder` on all rows at once."""
-    how = {"dtype": "float32", "quantise": "int8"} if precision == "int8" else {"dtype": precision}
+    how = {"dtype": "float32", "answer_in_int8": True} if precision == "int8" else {"dtype": precision}
     if isinstance(model, Path):
         pretrained = huggingface.open_model(model, **how)
         config, params = pretrained.config, jax.tree.map(jnp.asarray, pretrained.params())

@@ -30,6 +30,9 @@ SETTINGS = {
     "OpenAI": "fiat_jax.reasoning.clients:OpenAI",
     "Replay": "fiat_jax.reasoning.clients:Replay",
     "Beam": "fiat_jax.reasoning.beam:Beam",
+    "Vote": "fiat_jax.reasoning.voting:Vote",
+    "Shorten": "fiat_jax.reasoning.shortening:Shorten",
+    "KeepRight": "fiat_jax.study.refining:KeepRight",
     "Greedy": "fiat_jax.decoding.search:Greedy",
     "Sample": "fiat_jax.decoding.search:Sample",
     "BeamSearch": "fiat_jax.decoding.search:BeamSearch",
@@ -65,6 +68,8 @@ class Command(NamedTuple):
 
 COMMANDS = {
     "annotate": Command("fiat_jax.cli.annotate:annotate", "ask the reasoner for a rationale of each example"),
+    "quality": Command("fiat_jax.cli.quality:quality", "say what the rationales of a task are worth"),
+    "refine": Command("fiat_jax.cli.refine:refine", "make better rationales of those there are"),
     "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts", joins=True),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads", joins=True),

@@ -192,6 +192,9 @@ def test_a_wheel_holds_the_gin_files_where_they_are_looked_for(tmp_path):
     wanted = {f"fiat_jax/gin_configs/{path.relative_to(SHIPPED)}" for path in SHIPPED.rglob("*.gin")}
     assert wanted and wanted <= names
     assert "fiat_jax/py.typed" in names
+    library = (PACKAGE / "reasoning" / "library").glob("*.toml")
+    prompts = {f"fiat_jax/reasoning/library/{path.name}" for path in library}
+    assert prompts and prompts <= names
     assert not any(name.startswith(("tests/", "gin_configs/")) for name in names)
     installed = tmp_path / "installed"
     found = subprocess.run(

@@ -9,7 +9,6 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.reasoning import OpenAI, Prompt, Replay, Store
 from fiat_jax.reasoning import annotate as annotate_splits
 from fiat_jax.reasoning.beam import Beam
-from fiat_jax.records import template_fields
 
 
 def annotate(
@@ -29,7 +28,7 @@ def annotate(
       task: whose examples.
       client: the large model.
       store: the sqlite file that rationales are kept in; a run that was stopped goes on from it.
-      prompt: what to ask; not needed to replay a file.
+      prompt: what to ask; by default the task's, and not needed to replay a file.
       splits: the splits to annotate; by default all that the task has.
       input: rows without answers to annotate in the place of the splits, as `fiat predict` gets them: a
         JSON-lines file, or, with a pipeline, a pattern of some.
@@ -37,6 +36,7 @@ def annotate(
       limit: ask about the first so many examples only.
       pipeline: where the calls are made; by default in threads of this process.
     """
+    prompt = prompt or task.prompt
     if prompt is None and not isinstance(client, Replay):
         raise ConfigError(
             "annotate.prompt: expected a prompt for the large model, found none; bind @Prompt()."
@@ -53,7 +53,7 @@ def annotate(
             "leave out one of the two."
         )
     chosen = splits or known
-    label = (task.answer_field, *template_fields(task.template.target))
+    label = task.labels()
     with Store(store) as kept:
         if pipeline is not None:
             parts = _parts(task, chosen, input)

@@ -39,7 +39,7 @@ def predict(
         already, from a run that was stopped, are not answered again.
       rationales: the rationale store or JSONL of these rows; by default the task's.
       client: the large model, asked for rationales that the store lacks.
-      prompt: what to ask it.
+      prompt: what to ask it; by default the task's.
       batch_size: examples at a time; changes no answer.
       search: how an answer's tokens are chosen.
       bounds: what answers may be, such as spans of the passage; None for anything.
@@ -49,8 +49,8 @@ def predict(
       rationale_mix: what share of the rows is shown without rationale, or with another example's, to see what
         the run does then.
     """
-    reasoner = Reasoner(rationales, client, prompt, concurrency)
     folder = at(run_dir)
+    reasoner = Reasoner(rationales, client, prompt or experiment.task.prompt, concurrency)
     with Predictor(
         folder, experiment, search, reasoner, batch_size, bounds, draft, cascade, rationale_mix
     ) as predictor:

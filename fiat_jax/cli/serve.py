@@ -43,7 +43,7 @@ def serve(
       adapters: folders of other runs on the same base, by the names that requests give.
       rationales: the rationale store or JSONL of the rows; by default the task's.
       client: the large model, asked for rationales that the store lacks.
-      prompt: what to ask it.
+      prompt: what to ask it; by default the task's.
       search: how an answer's tokens are chosen.
       bounds: what answers may be, such as spans of the passage; None for anything.
       batch_size: rows that are decoded together; changes no answer.
@@ -73,5 +73,6 @@ def serve(
         adapters=list(runs),
         limits=asdict(limits),
     )
-    load = partial(load_runs, runs, search, Reasoner(rationales, client, prompt), batch_size, bounds, cascade)
+    reasoner = Reasoner(rationales, client, prompt or experiment.task.prompt)
+    load = partial(load_runs, runs, search, reasoner, batch_size, bounds, cascade)
     Server(load, about, limits, host, port).run()

@@ -9,6 +9,7 @@ from fiat_jax.paths import at
 from fiat_jax.reasoning import OpenAI, Prompt, Replay
 from fiat_jax.study.bounds import Bounds
 from fiat_jax.study.cascading import Cascade
+from fiat_jax.study.drafting import Draft
 from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.rationales import Reasoner
 
@@ -36,6 +37,7 @@ def open_predictor(
     client: OpenAI | Replay | None = None,
     prompt: Prompt | None = None,
     batch_size: int = 32,
+    draft: Draft | None = None,
     concurrency: int = 8,
     cascade: Cascade | None = None,
 ) -> Predictor:
@@ -50,8 +52,9 @@ def open_predictor(
       bounds: what answers may be; None for anything.
       rationales: the rationale store or JSONL of the rows; by default the task's.
       client: the large model, asked for rationales that the store lacks.
-      prompt: what to ask it.
+      prompt: what to ask it; by default the task's.
       batch_size: rows at a time; changes no answer.
+      draft: a small T5 that runs ahead; made for few rows at a time.
       concurrency: calls of the large model at a time.
       cascade: asks the large model only about rows whose answer without it is unsure; None for about all.
 
@@ -60,8 +63,7 @@ def open_predictor(
       ConfigError, DataError: as `study.experiment.assemble`.
     """
     experiment = parse("Experiment", [saved(run_dir)]).run()
-    reasoner = Reasoner(rationales, client, prompt, concurrency)
-    folder = at(run_dir)
-    predictor = Predictor(folder, experiment, search, reasoner, batch_size, bounds, cascade=cascade)
+    reasoner = Reasoner(rationales, client, prompt or experiment.task.prompt, concurrency)
+    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds, draft, cascade)
     _ = predictor.decoder  # what is wrong with the run shows now
     return predictor

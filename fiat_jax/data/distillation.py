@@ -25,7 +25,7 @@ class DistillationBatches(TrainBatches):
 
     Args:
       labels: the examples with their answers as targets.
-      explanations: the same with their rationales as targets.
+      explanations: the same with their rationales as targets; where there is none the label counts alone.
       batch_size: examples a batch, which has twice as many rows.
       seed: of the order.
       label_share: the weight of the labels' loss, 0 to 1.
@@ -33,7 +33,7 @@ class DistillationBatches(TrainBatches):
 
     Raises:
       ConfigError: the share is none.
-      DataError: the two are not of the same examples.
+      DataError: rationales are of other examples.
     """
 
     def __init__(
@@ -49,9 +49,10 @@ class DistillationBatches(TrainBatches):
         check_examples(explanations, batch_size, buckets)
         if not 0 <= label_share <= 1:
             raise ConfigError(f"label_share: expected a share from 0 to 1, found {label_share}.")
-        if labels.ids != explanations.ids:
+        if not set(explanations.ids) <= set(labels.ids):
             raise DataError("expected labels and rationales of the same examples, found others.")
         self.read, self.rows_per_batch = (labels, explanations), 2 * batch_size
+        self._explained = {id: at for at, id in enumerate(explanations.ids)}
         self.label_share = label_share
         self._most = (
             _longest(labels.inputs + explanations.inputs),
@@ -60,26 +61,41 @@ class DistillationBatches(TrainBatches):
 
     def tokens(self, step: int) -> int:
         """Tokens that a step reads and learns; padding does not count."""
-        return sum(
-            len(one.inputs[row]) + len(one.targets[row]) for row in self.rows(step) for one in self.read
-        )
+        pairs = [self._pair(int(row)) for row in self.rows(step)]
+        return sum(len(one.inputs[at]) + len(one.targets[at]) for pair in pairs for one, at in pair if one)
 
     def batch(self, step: int, own: np.ndarray | None = None) -> Batch:
         """The batch of a step: the label of an example, then its rationale, then the next; see the class."""
-        rows = self.rows(step)
-        inputs, targets = (
-            [getattr(one, name)[row] for row in rows for one in self.read] for name in ("inputs", "targets")
-        )
+        inputs, targets, lengths = [], [], []
+        for row in self.rows(step):
+            for examples, at in self._pair(int(row)):
+                # What is not there is filled with the label, which does not count a second time.
+                inputs.append((examples or self.examples).inputs[at])
+                targets.append((examples or self.examples).targets[at])
+                lengths.append(len(targets[-1]) if examples else 0)
         batch = pad(inputs, targets, self._most, self.buckets, self.examples.pad_id, own)
-        of_rows = self._row_weights([len(target) for target in targets])
+        of_rows = self._row_weights(np.array(lengths))
         batch["weights"] *= (of_rows if own is None else of_rows[own])[:, None]
         return batch
 
-    def _row_weights(self, lengths: list[int]) -> np.ndarray:
-        """What each token of a row weighs, float32; the weights of all tokens sum to their number."""
-        labels, rationales, every = sum(lengths[::2]), sum(lengths[1::2]), sum(lengths)
-        pair = [self.label_share * every / labels, (1 - self.label_share) * every / rationales]
-        return np.tile(np.array(pair, np.float32), len(lengths) // 2)
+    def _pair(self, row: int) -> tuple[tuple[Examples, int], tuple[Examples | None, int]]:
+        """Where an example's label is, and its rationale; None and the label again for no rationale."""
+        labels, explanations = self.read
+        at = self._explained.get(labels.ids[row])
+        return (labels, row), (None, row) if at is None else (explanations, at)
+
+    def _row_weights(self, lengths: np.ndarray) -> np.ndarray:
+        """What each token of a row weighs, float32; the weights of all tokens sum to their number.
+
+        Args:
+          lengths: tokens of each target, labels and rationales in turn; 0 for a rationale that is not there.
+        """
+        sums = lengths.reshape(-1, 2).sum(0)
+        shares = np.array([self.label_share, 1 - self.label_share])
+        if not sums[1]:
+            shares = np.array([1.0, 0.0])
+        pair = shares * lengths.sum() / np.maximum(sums, 1)
+        return (np.tile(pair, len(lengths) // 2) * (lengths > 0)).astype(np.float32)
 
 
 def _longest(rows: Sequence[np.ndarray]) -> int:

@@ -14,7 +14,7 @@ import numpy as np
 
 from fiat_jax.data.batches import BUCKETS, TrainBatches
 from fiat_jax.data.pipeline import Examples, load_examples
-from fiat_jax.data.rendering import join_rationales
+from fiat_jax.data.rendering import joined
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
 from fiat_jax.data.unlabelled import encode_input
@@ -132,12 +132,12 @@ class Shown:
 
     def __init__(self, task: Task, split: str) -> None:
         self._task, self._tokens = task, task.tokens()
-        self._rows = [
-            row
+        pairs = [
+            pair
             for language in task.languages or ("",)
-            for row in task.rows(split, (language,) if language else ())
+            for pair in joined(task, "fiat", split, (language,) if language else ())
         ]
-        self._rationales = join_rationales(task, self._rows)
+        self._rows, self._rationales = [row for row, _ in pairs], [rationale for _, rationale in pairs]
         self.encode = functools.lru_cache(maxsize=4096)(self._encode)
 
     def _encode(self, row: int, donor: int | None) -> tuple[np.ndarray, bool]:
@@ -207,14 +207,16 @@ class MixedBatches(TrainBatches):
         if mix.wrong and len(examples) < 2:
             raise DataError("RationaleMix.wrong: expected two examples or more to exchange, found 1.")
         self.read, self.mix = (examples, bare), mix
-        self._bare, self._shown, self._longest = bare, shown, longest
+        self._bare = dict(zip(bare.ids, bare.inputs, strict=True))  # it may have more of them
+        self._shown, self._longest = shown, longest
         self._dealt = functools.lru_cache(maxsize=4)(self._deal)
 
     def _inputs(self, epoch: int, row: int) -> np.ndarray:
         kinds, donors = self._dealt(epoch)
         if kinds[row] == "wrong":
             return self._shown.encode(row, donors[row])[0]
-        return (self.examples if kinds[row] == "own" else self._bare).inputs[row]
+        examples = self.examples
+        return examples.inputs[row] if kinds[row] == "own" else self._bare[examples.ids[row]]
 
     def _deal(self, epoch: int) -> Dealt:
         """From raw random bits, which no release of numpy changes, and none of those of the order."""

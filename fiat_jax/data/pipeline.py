@@ -94,7 +94,8 @@ def load_examples(task: Task, reading: Reading, split: str, languages: tuple[str
     register(task)
     read: Reading = "instruction" if reading == "distillation" else reading  # in seqio that one is a mixture
     names = [task.seqio_name(read, language) for language in languages or task.languages or ("",)]
-    rows = [row for name in names for row in _tokenised(task, name, split)]
+    ids = {one.id for one in rendered}  # distillation may leave some of the instruction's out
+    rows = [row for name in names for row in _tokenised(task, name, split) if row["id"].decode() in ids]
     tokens = task.tokens()
     examples = Examples(
         ids=tuple(one.id for one in rendered),

@@ -10,7 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fiat_jax.data.metrics import METRICS
-from fiat_jax.data.rendering import rationales_read, written
+from fiat_jax.data.rendering import joined, written
 from fiat_jax.data.sources import Jsonl, Parquet
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Reading, Template, check_target
@@ -145,8 +145,6 @@ def _reader(task: Task, reading: Reading, language: str) -> Callable[..., Any]:
     from fiat_jax.data.tensorflow import tf
 
     def read(split: str, shuffle_files: bool, seed: int | None = None) -> tf.data.Dataset:
-        rows = list(task.rows(split, (language,) if language else ()))
-        rationales = rationales_read(task, reading, rows)
         examples = [
             {
                 "id": row["id"],
@@ -156,7 +154,7 @@ def _reader(task: Task, reading: Reading, language: str) -> Callable[..., Any]:
                 "fields": task.input_fields(row),
                 "targets": written(task, reading, row, rationale),
             }
-            for row, rationale in zip(rows, rationales, strict=True)
+            for row, rationale in joined(task, reading, split, (language,) if language else ())
         ]
         text = tf.TensorSpec([], tf.string)
         signature = {name: text for name in ("id", "language", "rationale", "targets")}

@@ -57,9 +57,7 @@ def render(task: Task, reading: Reading, split: str, languages: tuple[str, ...] 
     task.template.check(tokens, explained=reading == "explanation")
     seen: dict[str, str] = {}
     for language in languages or task.languages or ("",):
-        rows = list(task.rows(split, (language,) if language else ()))
-        rationales = rationales_read(task, reading, rows)
-        for row, rationale in zip(rows, rationales, strict=True):
+        for row, rationale in joined(task, reading, split, (language,) if language else ()):
             name = f"task {task.name}, example {row['id']}"
             if row["id"] in seen:
                 raise DataError(
@@ -78,18 +76,45 @@ def render(task: Task, reading: Reading, split: str, languages: tuple[str, ...] 
         )
 
 
-def rationales_read(task: Task, reading: Reading, rows: Sequence[Mapping[str, Any]]) -> list[str]:
-    """What a reading needs of `join_rationales`; '' for each row if that is nothing."""
-    return join_rationales(task, rows) if reading in ("fiat", "explanation") else [""] * len(rows)
-
-
 def written(task: Task, reading: Reading, row: Mapping[str, Any], rationale: str) -> str:
     """What the tuned model should write of a row: its target, or to explain it the rationale."""
     return " ".join(rationale.split()) if reading == "explanation" else task.target(row)
 
 
-def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]]) -> list[str]:
+def joined(
+    task: Task, reading: Reading, split: str, languages: tuple[str, ...] = ()
+) -> list[tuple[dict[str, Any], str]]:
+    """The rows of a split, each with its rationale; '' for readings that need none.
+
+    A training example that has none is treated as `Task.without_rationale` says, and counted; there is
+    nothing to explain about it.
+
+    Raises:
+      DataError: one has none and must have one; the message tells how many.
+    """
+    rows = list(task.rows(split, languages))
+    if reading in ("plain", "instruction") or (reading == "distillation" and split != "train"):
+        return [(row, "") for row in rows]
+    refused = split != "train" or task.without_rationale == "refuse"
+    pairs = list(zip(rows, join_rationales(task, rows, refused), strict=True))
+    without = sum(not rationale for _, rationale in pairs)
+    if without and (task.without_rationale == "leave_out" or reading == "explanation"):
+        _log.info("task %s, %s: %d examples without a rationale left out", task.name, split, without)
+        pairs = [(row, rationale) for row, rationale in pairs if rationale]
+    elif without:
+        _log.info("task %s, %s: %d examples without a rationale tune without one", task.name, split, without)
+    if not pairs:
+        raise DataError(f"task {task.name}: expected rationales of split {split!r}, found none.")
+    return pairs
+
+
+def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]], refused: bool = True) -> list[str]:
     """The rationale of each row, by its id.
+
+    Args:
+      task: which has them.
+      rows: of which.
+      refused: whether each must have one; else '' stands for none.
 
     Raises:
       DataError: one has none; the message tells how many.
@@ -104,11 +129,12 @@ def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]]) -> list[str]:
         texts.append(stores[path].get(row["id"], "").strip())
         if not texts[-1]:
             missing.append((row["id"], path))
-    if missing:
+    if missing and refused:
         (id, path), others = missing[0], len(missing) - 1
         raise DataError(
             f"{path}: expected a rationale for each of the {len(rows)} examples, found none for {id!r}"
             + (f" and {others} others" if others else "")
-            + "; write what is missing with `fiat annotate`."
+            + "; write what is missing with `fiat annotate`, or say in Task.without_rationale what becomes "
+            "of training examples without one."
         )
     return texts

@@ -5,13 +5,14 @@ import re
 from collections import defaultdict
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 from fiat_jax.data.metrics import METRICS
 from fiat_jax.data.sources import SPLITS, Jsonl, Parquet, Row, Tfds
 from fiat_jax.data.templates import VARIANTS, Reading, Template, Variant
 from fiat_jax.data.vocabularies import Tokens, load_tokens
 from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.reasoning.prompts import Prompt
 from fiat_jax.records import fill, template_fields
 
 
@@ -34,6 +35,11 @@ class Task:
         by a hash of their ids; 0 for none.
       inputs_length, targets_length: tokens at most, the end among them.
       metric: how answers are scored.
+      prompt: the reasoning prompt, whose exemplars then neither tune nor validate: 'train' is without them
+        and without what nearly is one of them, and in another split they are a leak.
+      without_rationale: what becomes of a training example that has no rationale: 'refuse' is an error,
+        'leave_out' tunes without the example, and 'no_rationale' tunes on it without a rationale. In
+        another split it is always an error.
     """
 
     name: str
@@ -49,6 +55,8 @@ class Task:
     inputs_length: int = 512
     targets_length: int = 64
     metric: str = "squad"
+    prompt: Prompt | None = None
+    without_rationale: Literal["refuse", "leave_out", "no_rationale"] = "refuse"
 
     def __post_init__(self) -> None:
         for what, word in [("name", self.name), *(("languages", one) for one in self.languages)]:
@@ -121,8 +129,12 @@ class Task:
             raise ConfigError(f"task {self.name}: expected languages of {self.languages}, found {unknown}.")
         languages = languages or self.languages
         if not self.holdout or split == "test":
-            return self._read(split, languages)
+            return self._apart(split, languages)
         return self._held_out(split == "validation", languages)
+
+    def labels(self) -> tuple[str, ...]:
+        """The fields that hold the label, which no prompt may read."""
+        return (self.answer_field, *template_fields(self.template.target))
 
     def input_fields(self, row: Mapping[str, Any]) -> dict[str, str]:
         """What the names of the input template stand for in a row; null is empty text."""
@@ -138,6 +150,13 @@ class Task:
         """The good answers of a row."""
         answers = row[self.answer_field]
         return tuple(map(str, answers)) if isinstance(answers, list) else (str(answers),)
+
+    def _apart(self, split: str, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+        """The rows of a split of the source, without the exemplars of the prompt."""
+        rows = self._read(split, languages)
+        if self.prompt is None:
+            return rows
+        return self.prompt.apart(rows, self.prompt.worked(self.labels()), split)
 
     def _read(self, split: str, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         lines: dict[str, str] = {}
@@ -161,7 +180,7 @@ class Task:
     def _held_out(self, held: bool, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         """The rows of 'train' that are held out, or the others."""
         by_language = defaultdict(list)
-        rows = list(self._read("train", languages))
+        rows = list(self._apart("train", languages))
         for row in rows:
             by_language[row["language"]].append(row["id"])
         chosen = set()

@@ -80,9 +80,9 @@ class Template:
             )
 
     def compose(self, reading: Reading, fields: Mapping[str, Any], rationale: str = "") -> str:
-        """The whole input of a reading; white space in the rationale is collapsed."""
+        """The whole input of a reading; white space in the rationale is collapsed, and none is not joined."""
         text = fill(self.input, fields)
-        if reading == "fiat":
+        if reading == "fiat" and rationale:
             text = fill(self.rationale, {"input": text, "rationale": " ".join(rationale.split())})
         before = self._before(reading)
         return f"{before} {text}" if before else text

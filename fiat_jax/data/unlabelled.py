@@ -83,7 +83,7 @@ def encode_input(
       tokens: its vocabulary.
       variant: what the model reads.
       row: as `Task.unlabelled` gives it.
-      rationale: ignored unless the variant is fiat, which without one, None, reads as instruction does.
+      rationale: ignored unless the variant is fiat, which without one reads as instruction does.
 
     Returns:
       int32 [S] ids with the end, and whether the passage was shortened to fit.
@@ -92,6 +92,5 @@ def encode_input(
       DataError: the row does not fit; the message names it.
     """
     fields, name = task.input_fields(row), f"example {row['id']}"
-    reading: Variant = "instruction" if rationale is None and variant == "fiat" else variant
-    text, cut = task.template.fit(reading, fields, rationale or "", tokens, task.inputs_length, name)
+    text, cut = task.template.fit(variant, fields, rationale or "", tokens, task.inputs_length, name)
     return np.array([*tokens.encode(text), tokens.eos_id], np.int32), cut

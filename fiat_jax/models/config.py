@@ -43,6 +43,7 @@ class T5Config:
         divisor of the heads, or a multiple, with which rows are parted too.
       quantise: how the kernels inside the blocks are stored, which can then not be learned: in their dtype,
         in 'int8' with a scale an output, or in 'nf4', four bits and a scale for 64 weights.
+      answer_in_int8: whether the products of decoding are in int8; see `layout`. Learning never is.
     """
 
     vocab_size: int
@@ -68,6 +69,7 @@ class T5Config:
     remat: Remat = "none"
     attention_parts: int = 1
     quantise: Quantise = "none"
+    answer_in_int8: bool = False
 
     def __post_init__(self) -> None:
         if self.dtype not in get_args(Dtype):

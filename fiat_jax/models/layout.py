@@ -6,9 +6,12 @@
   product, in every step anew.
 - On a CPU the kernels of the decoder are turned, [out, in], and multiplied from the left. For few rows its
   library of products is then about twice as fast.
+- Where the configuration has answers in int8, all kernels are, and what they are multiplied with is rounded
+  to int8 too, each row by its own largest value (Dettmers et al. 2022, section 3.1, without outliers).
 """
 
 import operator
+import re
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -18,10 +21,16 @@ import jax
 import jax.numpy as jnp
 from flax.traverse_util import flatten_dict, unflatten_dict
 
+from fiat_jax.adapters import ProjectionAdapter
+from fiat_jax.errors import ConfigError
+from fiat_jax.models.quantised import Int8, quantise
 from fiat_jax.typing import Array, Variables
 
-_ONCE = ("cross_attention/key/kernel", "cross_attention/value/kernel")
-"""Kernels of the decoder that the whole encoded input passes, once."""
+_FEW = 64
+"""Rows up to which a product is faster from the left."""
+_FEW_ROWS = re.compile(r"(decoder/layers_(?!.*cross_attention/(key|value)/)|lm_head/).*kernel$")
+"""Kernels that few rows pass at a time: of the decoder, but those which the encoded input passes, once."""
+_INT8 = re.compile(r"((encoder|decoder)/layers|lm_head/).*kernel$")
 
 
 class Turned(flax.struct.PyTreeNode):
@@ -45,13 +54,29 @@ class Turned(flax.struct.PyTreeNode):
 
     def multiply(self, x: Array, out_dtype: Any = None) -> Array:
         """[..., out] of x [..., in]."""
-        product = jax.lax.dot_general(
-            self.values.astype(x.dtype),
-            x,
-            (((1,), (x.ndim - 1,)), ((), ())),
-            preferred_element_type=out_dtype,
-        )
-        return jnp.moveaxis(product, 0, -1)
+        product = partial(jax.lax.dot_general, preferred_element_type=out_dtype)
+        kernel, last = self.values.astype(x.dtype), (x.ndim - 1,)
+        if x.size // x.shape[-1] > _FEW:
+            return product(x, kernel, ((last, (1,)), ((), ())))
+        return jnp.moveaxis(product(kernel, x, (((1,), last), ((), ()))), 0, -1)
+
+
+class TurnedInt8(Turned):
+    """A kernel [in, out] of which output j is `values[j] * scale[j]`."""
+
+    scale: Array  # float32 [out]
+
+    def astype(self, dtype: Any) -> Array:
+        """The kernel as an array [in, out]."""
+        return (self.values * self.scale[:, None]).astype(dtype).T
+
+    def multiply(self, x: Array, out_dtype: Any = None) -> Array:
+        """[..., out] of x [..., in], which is rounded to int8; the sum is exact."""
+        wide = x.astype(jnp.float32)
+        largest = jnp.abs(wide).max(axis=-1, keepdims=True)
+        step = jnp.where(largest > 0, largest, 1) / 127
+        product = super().multiply(jnp.round(wide / step).astype(jnp.int8), jnp.int32)
+        return (product * step * self.scale).astype(out_dtype or x.dtype)
 
 
 def laid_out(model: Any, variables: Variables) -> tuple[Any, Variables]:
@@ -60,13 +85,24 @@ def laid_out(model: Any, variables: Variables) -> tuple[Any, Variables]:
     Args:
       model: a `T5`; one that is laid out already is given back as it is.
       variables: its collections.
+
+    Raises:
+      ConfigError: answers are to be in int8, and kernels have an adapter that is not merged or are quantised.
     """
     if model.unrolled:
         return model, variables
-    turn = jax.default_backend() == "cpu" and model.adapter is None and model.config.quantise == "none"
-    taken_apart = jax.jit(partial(unrolled, layers=model.config.num_decoder_layers))(variables)
-    if turn:
-        taken_apart = {"params": _turned(taken_apart["params"])}
+    config, whole = model.config, model.config.quantise == "none"
+    taken_apart = jax.jit(partial(unrolled, layers=config.num_decoder_layers))(variables)
+    if config.answer_in_int8:
+        if isinstance(model.adapter, ProjectionAdapter) or not whole:
+            raise ConfigError(
+                "Base.answer_in_int8: expected kernels that an adapter is merged into, found "
+                + ("an adapter beside them" if whole else f"a base in {config.quantise}")
+                + "; answer with one run at a time, whose base is not quantised, or leave it False."
+            )
+        taken_apart |= {"params": _changed(taken_apart["params"], _INT8, _int8)}
+    elif jax.default_backend() == "cpu" and model.adapter is None and whole:
+        taken_apart |= {"params": _changed(taken_apart["params"], _FEW_ROWS, lambda x: Turned(_turned(x)))}
     return model.clone(unrolled=True), taken_apart
 
 
@@ -92,11 +128,19 @@ def unrolled(
     return {name: of(collection) for name, collection in variables.items()}
 
 
-def _turned(params: Any) -> Any:
+def _changed(params: Any, which: re.Pattern[str], change: Callable[[Array], Any]) -> Any:
+    """Parameters of which those are changed whose paths match."""
     flat: dict[Any, Any] = flatten_dict(params, sep="/")
-    turn = jax.jit(jnp.transpose)
-    for path, leaf in flat.items():
-        inside = path.startswith(("decoder/layers_", "lm_head/")) and path.endswith("/kernel")
-        if inside and not path.endswith(_ONCE):
-            flat[path] = Turned(turn(leaf))
-    return unflatten_dict(flat, sep="/")
+    return unflatten_dict({p: change(x) if which.match(p) else x for p, x in flat.items()}, sep="/")
+
+
+@jax.jit
+def _turned(kernel: Array) -> Array:
+    return jnp.swapaxes(kernel, -1, -2)
+
+
+@jax.jit
+def _int8(kernel: Array) -> TurnedInt8:
+    stored = quantise(kernel, "int8")
+    assert isinstance(stored, Int8)
+    return TurnedInt8(jnp.swapaxes(stored.values, -1, -2), stored.scale)

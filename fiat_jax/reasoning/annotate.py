@@ -12,8 +12,9 @@ from typing import Any
 
 from fiat_jax.errors import ConfigError, DataError, FiatError, InterruptedRun
 from fiat_jax.reasoning.calls import Client, Request, digest
+from fiat_jax.reasoning.exemplars import Exemplar
 from fiat_jax.reasoning.pool import Pool
-from fiat_jax.reasoning.prompts import Exemplar, Prompt
+from fiat_jax.reasoning.prompts import Prompt
 from fiat_jax.reasoning.store import Store
 
 
@@ -78,7 +79,7 @@ def annotate(
         raise ConfigError(f"expected concurrency and limit of 1 or more, found {concurrency} and {limit}.")
     exemplars = prompt.worked(forbidden) if prompt else ()
     requests = _requests(splits, prompt, exemplars)[:limit]
-    template = Request("", prompt.messages(exemplars, prompt.input) if prompt else ())
+    template = prompt.template(exemplars) if prompt else Request("")
     keys = {request.id: digest(client.payload(request)) for request in requests}
     reasons = store.plan(client.payload(template), client.model, keys)
 

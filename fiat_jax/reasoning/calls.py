@@ -28,10 +28,12 @@ class Request:
     Attributes:
       id: the example's id.
       messages: the whole chat, the example's own turn last.
+      stop: texts before which the answer ends.
     """
 
     id: str
     messages: tuple[Message, ...] = ()
+    stop: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)

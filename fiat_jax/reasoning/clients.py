@@ -66,6 +66,7 @@ class OpenAI:
             "temperature": self.temperature,
             "max_tokens": self.max_tokens,
             "seed": self.seed,
+            "stop": list(request.stop) or None,
             **self.extra,
         }
         return {name: value for name, value in body.items() if value is not None}

@@ -74,7 +74,7 @@ def launch(
     counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     counts = {each.key.metric.name: each.result for each in counters}
 
-    template = Request("", prompt.messages(asking.exemplars, prompt.input) if prompt else ())
+    template = prompt.template(asking.exemplars) if prompt else Request("")
     tally = _Tally(store.path.with_suffix(".failures.jsonl"))
     results = (outcome_of(line) for path in files_of(f"{lines}-*") for line in lines_of(path))
     store.fold(client.payload(template), client.model, tally.count(results))

@@ -25,8 +25,8 @@ from fiat_jax.errors import DataError
 from fiat_jax.reasoning.answers import Answers
 from fiat_jax.reasoning.asking import Asker, Reply
 from fiat_jax.reasoning.calls import Answer, Client, Completion, Outcome, Request, digest
-from fiat_jax.reasoning.prompts import Exemplar, Prompt
-from fiat_jax.records import template_fields
+from fiat_jax.reasoning.exemplars import Exemplar
+from fiat_jax.reasoning.prompts import Prompt
 
 NAMESPACE = "fiat"
 COUNTERS = ("calls", "failures", "prompt_tokens", "completion_tokens")
@@ -89,8 +89,8 @@ class Asking:
           DataError: a leak, or a missing field.
         """
         request = self.request(split, row)
-        names = template_fields(self.prompt.input) if self.prompt else ()
-        fields = {name: row[name] for name in names}
+        names = self.prompt.reads() if self.prompt else ()
+        fields = {name: row[name] for name in names if name in row}
         return Example(request.id, where, split, digest(self.client.payload(request)), fields)
 
     def request(self, split: str, row: Mapping[str, Any]) -> Request:

@@ -23,7 +23,7 @@ from types import TracebackType
 from fiat_jax.errors import ConfigError, DataError, FiatError
 from fiat_jax.paths import at, is_remote, local_copy
 from fiat_jax.reasoning.calls import Completion, Outcome, canonical, digest, now
-from fiat_jax.records import numbered_jsonl, write_whole
+from fiat_jax.records import numbered_jsonl, read_jsonl, write_whole
 
 _MAGIC = b"SQLite format 3\0"
 _APPLICATION = 0x46494131  # 'FIA1': our files, first format
@@ -183,12 +183,25 @@ def open_rationales(path: str | Path) -> Mapping[str, str]:
       DataError: the file is absent or neither of the two, an id comes twice, or a rationale is empty.
     """
     path = at(path)
-    if path.is_file():
-        with path.open("rb") as file:
-            is_store = file.read(len(_MAGIC)) == _MAGIC
-        if is_store:
-            return _from_store(local_copy(path))
-    return _from_jsonl(path)
+    return _from_store(local_copy(path)) if _is_store(path) else _from_jsonl(path)
+
+
+def cut_at_limit(path: str | Path) -> set[tuple[str, str]] | None:
+    """The ids and rationales, under any prompt, that end at the token limit; None if the place tells none.
+
+    Args:
+      path: as for `open_rationales`; rows of a JSONL file may say it in 'finish_reason'.
+
+    Raises:
+      DataError: as `open_rationales`.
+    """
+    path = at(path)
+    if not _is_store(path):
+        rows = [row for row in read_jsonl(path, ("id", "rationale")) if "finish_reason" in row]
+        cut = ((str(row["id"]), row["rationale"]) for row in rows if row["finish_reason"] == "length")
+        return set(cut) if rows else None
+    with _reading(local_copy(path)) as db:
+        return set(db.execute("SELECT id, rationale FROM rationales WHERE finish_reason = 'length'"))
 
 
 def export_jsonl(rationales: Mapping[str, str], path: str | Path) -> None:
@@ -197,12 +210,26 @@ def export_jsonl(rationales: Mapping[str, str], path: str | Path) -> None:
     write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _from_store(path: Path) -> dict[str, str]:
+def _is_store(path: Path) -> bool:
+    if not path.is_file():
+        return False
+    with path.open("rb") as file:
+        return file.read(len(_MAGIC)) == _MAGIC
+
+
+@contextlib.contextmanager
+def _reading(path: Path) -> Iterator[sqlite3.Connection]:
+    """A store, open for reading only."""
     with (
         _explained(path),
         contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db,
     ):
         _check_ours(db, path)
+        yield db
+
+
+def _from_store(path: Path) -> dict[str, str]:
+    with _reading(path) as db:
         rows = db.execute(
             """SELECT id, prompt, rationale FROM requests JOIN prompts USING (prompt)
                LEFT JOIN completions USING (key) ORDER BY turn, id"""

@@ -303,6 +303,7 @@ class Predictor:
             "lengths": [task.inputs_length, task.targets_length],
             "search": repr(self.search),
             "bounds": repr(self.bounds),
+            "int8": self._experiment.base.answer_in_int8,
             "rationales": self.reasoner.described() if self.variant == "fiat" else "none",
             **{name: value for name, value in added.items() if value is not None},
         }

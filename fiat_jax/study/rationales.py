@@ -48,8 +48,8 @@ class Reasoner:
     def _template(self) -> dict[str, Any]:
         """The client's payload with the prompt's template in the example's place."""
         assert self.client is not None
-        messages = self.prompt.messages(self.prompt.worked(), self.prompt.input) if self.prompt else ()
-        return self.client.payload(Request("", messages))
+        prompt = self.prompt
+        return self.client.payload(prompt.template(prompt.worked()) if prompt else Request(""))
 
 
 class Rationales:

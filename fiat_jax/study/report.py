@@ -1,28 +1,17 @@
 """A run folder as one static page: what it learned, how it scores, and what it says."""
 
 import json
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from html import escape
 from pathlib import Path
 from typing import Any
+
+from fiat_jax.study.page import table, write_page
 
 SAMPLES = 20
 """Predictions shown of each split."""
 
 _WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 220, 56, 28
-_STYLE = """
-body { font: 15px/1.5 system-ui, sans-serif; color: #222; max-width: 60rem; margin: 2rem auto;
-  padding: 0 1rem }
-h1 { font-size: 1.5rem }
-h2 { font-size: 1.15rem; margin-top: 2.2rem }
-table { border-collapse: collapse }
-td, th { padding: .2rem .9rem .2rem 0; text-align: left; vertical-align: top }
-th { border-bottom: 1px solid #999 }
-td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
-svg { display: block; margin: .5rem 0 }
-svg text { font: 12px system-ui, sans-serif; fill: #555 }
-pre { background: #f5f5f3; padding: .8rem; overflow-x: auto; font-size: 13px }
-"""
 
 
 def write_report(run_dir: Path) -> Path:
@@ -36,7 +25,7 @@ def write_report(run_dir: Path) -> Path:
     """
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     splits = {row["split"]: row for row in rows if row["split"] != "train"}  # the last of each
-    parts = [f"<h1>{escape(run_dir.name)}</h1>"]
+    parts: list[str] = []
     for name, title in (("loss", "Loss, nats a target token"), ("f1", "F1 on validation")):
         curves = {split: _series(rows, split, name) for split in ("train", "validation")}
         parts += _chart(title, {split: points for split, points in curves.items() if len(points) > 1})
@@ -47,8 +36,7 @@ def write_report(run_dir: Path) -> Path:
     if config.exists():
         parts.append(f"<h2>Configuration</h2><pre>{escape(config.read_text(encoding='utf-8'))}</pre>")
     page = run_dir / "report.html"
-    head = f'<meta charset="utf-8"><title>{escape(run_dir.name)}</title><style>{_STYLE}</style>'
-    page.write_text(f"<!doctype html>{head}\n" + "\n".join(parts) + "\n", encoding="utf-8")
+    write_page(page, run_dir.name, parts)
     return page
 
 
@@ -87,26 +75,29 @@ def _chart(title: str, curves: dict[str, list[tuple[float, float]]]) -> list[str
 
 def _scores(split: str, row: dict[str, Any]) -> str:
     languages = sorted(name.removesuffix("_f1") for name in row if name.endswith("_f1"))
-    table = [(language, row[f"{language}_f1"], row[f"{language}_em"]) for language in languages]
-    table.append(("mean" if languages else "all", row["f1"], row["em"]))
-    body = [(name, f"{f1:.1f}", f"{em:.1f}") for name, f1, em in table]
-    return f"<h2>{escape(split)}, step {row['step']}</h2>" + _table(("", "F1", "EM"), body, numbers=2)
+    scores = [(language, row[f"{language}_f1"], row[f"{language}_em"]) for language in languages]
+    scores.append(("mean" if languages else "all", row["f1"], row["em"]))
+    body = [(name, f"{f1:.1f}", f"{em:.1f}") for name, f1, em in scores]
+    head = f"<h2>{escape(split)}, step {row['step']}</h2>"
+    return head + table(("", "F1", "EM"), body, numbers=2) + _label_scores(row)
+
+
+def _label_scores(row: dict[str, Any]) -> str:
+    """What is known of ranked labels; nothing where none were ranked."""
+    if "label_accuracy" not in row:
+        return ""
+    names = ("label_accuracy", "nll", "ece", "temperature")
+    head = ("accuracy", "NLL", "ECE", "temperature")
+    parts = [table(head, [tuple(f"{row[name]:.3f}" for name in names)], numbers=len(names))]
+    labels = [name.removeprefix("auc_pr_") for name in row if name.startswith("auc_pr_")]
+    if labels:
+        areas = [(one, f"{row[f'auc_pr_{one}']:.3f}", f"{row[f'prevalence_{one}']:.3f}") for one in labels]
+        parts.append(table(("looked for", "AUC-PR", "by chance"), areas, numbers=2))
+    return "".join(parts)
 
 
 def _samples(path: Path) -> str:
     with path.open(encoding="utf-8") as file:
         rows = [json.loads(line) for line, _ in zip(file, range(SAMPLES), strict=False)]
     body = [(row["id"], row["prediction"], " | ".join(row["answers"])) for row in rows]
-    return f"<h2>First answers of {escape(path.stem)}</h2>" + _table(("id", "prediction", "expected"), body)
-
-
-def _table(head: Sequence[str], body: Iterable[Sequence[str]], numbers: int = 0) -> str:
-    def cells(tag: str, row: Sequence[str]) -> str:
-        first = len(row) - numbers
-        kinds = [' class="n"' if at >= first else "" for at in range(len(row))]
-        return "".join(
-            f"<{tag}{kind}>{escape(str(cell))}</{tag}>" for kind, cell in zip(kinds, row, strict=True)
-        )
-
-    rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in body)
-    return f"<table><tr>{cells('th', head)}</tr>{rows}</table>"
+    return f"<h2>First answers of {escape(path.stem)}</h2>" + table(("id", "prediction", "expected"), body)

@@ -71,10 +71,11 @@ def choose_threshold(
     check_reads_rationales(experiment.variant, "cascade")
     check_wanted(share, quality)
     task = experiment.task
-    if split not in task.splits():
+    splits = [one for one in task.splits() if one != "train"]
+    if split not in splits:
         raise ConfigError(
-            f"cascade.split: expected a split of {', '.join(task.splits())}, found {split!r}; set "
-            "Task.holdout before training, so that there are examples to choose on."
+            f"cascade.split: expected a split that the run has not learned from, {' or '.join(splits)}, "
+            f"found {split!r}; set Task.holdout before training, so that there are examples to choose on."
         )
     asked, without = load_examples(task, "fiat", split), load_examples(task, "instruction", split)
     check_same("examples", fingerprint(asked, without))

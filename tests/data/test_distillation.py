@@ -1,5 +1,7 @@
 """Labels and rationales as two tasks of one model: what is read and written, and what each weighs."""
 
+from dataclasses import replace
+
 import jax
 import numpy as np
 import pytest
@@ -130,3 +132,23 @@ def test_an_explanation_that_the_vocabulary_cannot_write_matters_only_where_it_i
     list(render(task, "fiat", "train"))
     with pytest.raises(ConfigError, match=r"Template\.explanation: expected words"):
         list(render(task, "explanation", "train"))
+
+
+def test_of_an_example_without_a_rationale_the_label_is_learned_alone_or_it_is_left_out(make_task):
+    some = {id: text for id, text in RATIONALES.items() if id.startswith("ibo")}
+    task = make_task(some, template=TEMPLATE, train=TRAIN, without_rationale="no_rationale")
+    labels, explanations = (
+        load_examples(task, reading, "train") for reading in ("distillation", "explanation")
+    )
+    assert len(labels) == 10 and len(explanations) == 5
+    batches = DistillationBatches(labels, explanations, 10, seed=0)
+    batch, rows = batches.batch(0), batches.rows(0)
+    counted = (batch["weights"] > 0).any(1)
+    assert counted[::2].all()
+    assert counted[1::2].tolist() == [labels.ids[row].startswith("ibo") for row in rows]
+    halves = [batch["weights"][at::2].sum() for at in (0, 1)]
+    np.testing.assert_allclose(halves[0], halves[1], rtol=1e-5)
+    left = replace(task, name="left", without_rationale="leave_out")
+    assert load_examples(left, "distillation", "train").ids == explanations.ids
+    with pytest.raises(DataError, match="found none for 'hau-0'"):
+        load_examples(replace(task, name="refused", without_rationale="refuse"), "distillation", "train")

@@ -134,3 +134,15 @@ def test_a_mix_that_is_none_is_refused(mix, message):
 def test_one_example_has_nobody_to_exchange_with():
     with pytest.raises(DataError, match="two examples or more"):
         deal(RationaleMix(wrong=1.0), ["a"])
+
+
+def test_examples_that_are_left_out_for_want_of_a_rationale_are_not_mixed_up_with_others(make_task):
+    some = {id: text for id, text in RATIONALES.items() if int(id[3:]) % 3}
+    task = make_task(some, train=TRAIN, languages=("hau", "ibo"), without_rationale="leave_out")
+    examples, bare = (load_examples(task, reading, "train") for reading in ("fiat", "instruction"))
+    mix = RationaleMix(without=0.5, wrong=0.5)
+    mixed = MixedBatches(examples, bare, Shown(task, "train"), mix, 4, 0, task.inputs_length)
+    for step in range(12):
+        batch = mixed.batch(step)
+        for row, ids in zip(mixed.rows(step), batch["inputs"], strict=True):
+            assert f"who wrote {examples.ids[row]}?" in task.tokens().decode(ids[ids != 0])

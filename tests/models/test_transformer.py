@@ -9,10 +9,14 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 import pytest
+from flax.traverse_util import flatten_dict
 
+from fiat_jax.adapters import LoRA
 from fiat_jax.checkpoints import Base
 from fiat_jax.decoding import generate
+from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5, Step, laid_out
+from fiat_jax.models.layout import TurnedInt8
 from fiat_jax.models.likelihood import shift_right
 from fiat_jax.training import cross_entropy
 
@@ -68,6 +72,47 @@ def test_weights_laid_out_for_decoding_give_the_same_logits_all_at_once(golden):
     logits = jax.jit(model.apply)(changed, expected["inputs"], tokens)
     expected = jax.jit(T5(config).apply)(variables, expected["inputs"], tokens)
     np.testing.assert_allclose(logits, expected, rtol=1e-4, atol=1e-4)
+
+
+def test_weights_in_int8_give_nearly_the_same_logits_whatever_a_row_stands_beside(golden):
+    config, variables, expected = golden
+    inputs, tokens = (
+        expected["inputs"],
+        shift_right(jnp.asarray(expected["targets"]), config.decoder_start_id),
+    )
+    exact = jax.jit(T5(config).apply)(variables, inputs, tokens)
+    model, changed = laid_out(T5(replace(config, answer_in_int8=True)), variables)
+    kernels = [x for path, x in flatten_dict(changed["params"], sep="/").items() if path.endswith("kernel")]
+    assert {type(kernel) for kernel in kernels} == {TurnedInt8}
+    logits = jax.jit(model.apply)(changed, inputs, tokens)
+    assert 0 < np.linalg.norm(logits - exact) / np.linalg.norm(exact) < 0.05
+    alone = jax.jit(model.apply)(changed, inputs[1:2], tokens[1:2])
+    np.testing.assert_allclose(alone[0], logits[1], rtol=1e-3, atol=1e-3)
+
+
+def test_a_product_in_int8_is_the_exact_sum_of_what_was_rounded(golden):
+    config, variables, _ = golden
+    place = "cross_attention/query/kernel"
+    _, changed = laid_out(T5(replace(config, answer_in_int8=True)), variables)
+    stored = flatten_dict(changed["params"]["decoder"]["layers_0"], sep="/")[place]
+    kernel = np.asarray(flatten_dict(variables["params"]["decoder"]["layers"], sep="/")[place][0])
+    x = np.random.default_rng(0).normal(size=(70, config.d_model)).astype(np.float32)
+    steps = [np.abs(a).max(axis=axis, keepdims=True) / 127 for a, axis in ((x, 1), (kernel, 0))]
+    rounded = [np.round(a / step) for a, step in zip((x, kernel), steps, strict=True)]
+    expected = rounded[0] @ rounded[1] * steps[0] * steps[1]
+    for rows in (3, 70):
+        np.testing.assert_allclose(
+            stored.multiply(jnp.asarray(x[:rows])), expected[:rows], rtol=1e-4, atol=1e-6
+        )
+
+
+def test_int8_is_refused_beside_an_adapter_that_is_not_merged_and_on_a_quantised_base(golden):
+    config, variables, _ = golden
+    config = replace(config, answer_in_int8=True)
+    with pytest.raises(ConfigError, match=r"answer_in_int8: expected .* found an adapter beside them; "):
+        laid_out(T5(config, LoRA(rank=2)), variables)
+    with pytest.raises(ConfigError, match=r"answer_in_int8: expected .* found a base in nf4; "):
+        laid_out(T5(replace(config, quantise="nf4")), variables)
 
 
 def test_padding_and_neighbours_change_nothing(golden):

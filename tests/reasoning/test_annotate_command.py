@@ -1,6 +1,7 @@
 """`fiat annotate` on a task of JSONL files."""
 
 import json
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
@@ -49,6 +50,17 @@ def test_all_splits_and_languages_are_annotated_and_the_outcome_is_printed(
     ids |= {f"{language}-test-{n}" for language in ("hau", "zul") for n in range(2)}
     assert set(open_rationales(store)) == ids
     assert capsys.readouterr().out.startswith(f"{store}: 10 of 10 examples have a rationale; 10 calls now")
+
+
+def test_the_prompt_of_the_task_is_asked_and_its_exemplars_are_not(task: Task, tmp_path: Path) -> None:
+    store = str(tmp_path / "r.sqlite")
+    exemplar = {"id": "hau-train-0", "question": "hau train 0?", "rationale": "since"}
+    task = replace(task, prompt=Prompt("{question}", exemplars=(exemplar,)), holdout=0)
+    with FakeOpenAI() as server:
+        annotate(task, OpenAI("fake", base_url=server.url), store)
+    ids = {row["id"] for split in ("train", "test") for row in task.rows(split)}
+    assert set(open_rationales(store)) == ids and len(ids) == 9
+    assert {body["messages"][1]["content"] for body in server.bodies} == {"since"}
 
 
 def test_replay_needs_no_prompt_and_one_split_may_be_chosen(task: Task, tmp_path: Path) -> None:

@@ -1,5 +1,6 @@
 """The rationale store: what it keeps, which rationale it gives, and what it refuses."""
 
+import json
 import sqlite3
 import threading
 from collections.abc import Iterator
@@ -10,6 +11,7 @@ import pytest
 from fiat_jax.errors import DataError
 from fiat_jax.reasoning import Completion, Store, export_jsonl, open_rationales
 from fiat_jax.reasoning.calls import Answer, Outcome
+from fiat_jax.reasoning.store import cut_at_limit
 
 
 @pytest.fixture
@@ -179,3 +181,12 @@ def test_a_store_path_that_is_a_text_file_is_refused(tmp_path: Path) -> None:
     path.write_text('{"id": "a", "rationale": "x"}\n' * 20)
     with pytest.raises(DataError, match="expected a rationale store"):
         Store(path)
+
+
+def test_a_file_says_what_was_cut_if_any_of_its_rows_do(tmp_path: Path) -> None:
+    path = tmp_path / "r.jsonl"
+    rows = [{"id": "a", "rationale": "so", "finish_reason": "length"}, {"id": "b", "rationale": "thus"}]
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert cut_at_limit(path) == {("a", "so")}
+    path.write_text(json.dumps(rows[1]) + "\n")
+    assert cut_at_limit(path) is None

@@ -182,7 +182,7 @@ def test_a_threshold_for_another_search_or_checkpoint_is_refused(folder):
     [
         (
             ["--gin.cascade.share=0.5", "--gin.cascade.split=holdout"],
-            "cascade.split: expected a split of train",
+            "a split that the run has not learned from, validation or test, found",
         ),
         ([], "expected either a share of calls or a quality"),
         (

@@ -87,6 +87,9 @@ def test_a_split_is_answered_with_labels_calibrated_and_answered_with_that_tempe
     assert 0 < found["auc_pr_yes"] <= 1 and 0 < found["auc_pr_no"] <= 1
     shown = capsys.readouterr().out
     assert f"NLL {nll:.3f}" in shown and f"yes: AUC-PR {found['auc_pr_yes']:.3f}" in shown
+    page = Path("run/report.html").read_text()
+    for name in ("nll", "ece", "auc_pr_yes", "auc_pr_no", "prevalence_yes"):
+        assert f'<td class="n">{found[name]:.3f}</td>' in page
 
     assert fiat_eval("--gin.eval.split=validation", "--gin.eval.calibrate=True") == 0
     kept = json.loads(Path("run/calibration.json").read_text())
