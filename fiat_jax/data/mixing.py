@@ -17,7 +17,6 @@ from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.data.rendering import joined
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
-from fiat_jax.data.unlabelled import encode_input
 from fiat_jax.errors import ConfigError, DataError
 
 Kind = Literal["own", "without", "wrong"]
@@ -140,10 +139,15 @@ class Shown:
         self._rows, self._rationales = [row for row, _ in pairs], [rationale for _, rationale in pairs]
         self.encode = functools.lru_cache(maxsize=4096)(self._encode)
 
-    def _encode(self, row: int, donor: int | None) -> tuple[np.ndarray, bool]:
-        """An example with another's rationale, or with None, as `unlabelled.encode_input` gives it."""
-        rationale = None if donor is None else self._rationales[donor]
-        return encode_input(self._task, self._tokens, "fiat", self._rows[row], rationale)
+    def _encode(self, row: int, donor: int | None) -> tuple[np.ndarray, str, bool]:
+        """An example with another's rationale, or with none: ids, text, and whether it was cut."""
+        task, rationale = self._task, "" if donor is None else self._rationales[donor]
+        fields, name = (
+            task.input_fields(self._rows[row]),
+            f"task {task.name}, example {self._rows[row]['id']}",
+        )
+        text, cut = task.template.fit("fiat", fields, rationale, self._tokens, task.inputs_length, name)
+        return np.array([*self._tokens.encode(text), self._tokens.eos_id], np.int32), text, cut
 
 
 def load_shown(task: Task, split: str, mix: RationaleMix) -> Examples:
@@ -172,8 +176,8 @@ def show(mix: RationaleMix, examples: Examples, task: Task, split: str) -> Examp
     cut, unknown = list(examples.cut), list(examples.unknown)
     for at, (kind, donor) in enumerate(zip(kinds, donors, strict=True)):
         if kind != "own":
-            inputs[at], cut[at] = shown.encode(at, donor if kind == "wrong" else None)
-            texts[at], unknown[at] = tokens.decode(inputs[at]), int((inputs[at] == tokens.unk_id).sum())
+            inputs[at], texts[at], cut[at] = shown.encode(at, donor if kind == "wrong" else None)
+            unknown[at] = int((inputs[at] == tokens.unk_id).sum())
     return replace(examples, inputs=tuple(inputs), texts=tuple(texts), cut=tuple(cut), unknown=tuple(unknown))
 
 
