@@ -26,11 +26,15 @@ if TYPE_CHECKING:
     from fiat_jax.decoding.search import Sample as Sample
     from fiat_jax.models.config import T5Config as T5Config
     from fiat_jax.models.transformer import T5 as T5
+    from fiat_jax.reasoning.clients import Anthropic as Anthropic
+    from fiat_jax.reasoning.clients import Gemini as Gemini
+    from fiat_jax.reasoning.clients import Local as Local
     from fiat_jax.reasoning.clients import OpenAI as OpenAI
     from fiat_jax.reasoning.clients import Replay as Replay
     from fiat_jax.reasoning.prompts import Prompt as Prompt
     from fiat_jax.study.experiment import Experiment as Experiment
     from fiat_jax.study.predictor import Predictor as Predictor
+    from fiat_jax.study.t5_reasoner import T5Reasoner as T5Reasoner
     from fiat_jax.training.optimizers import Adafactor as Adafactor
     from fiat_jax.training.optimizers import AdamW as AdamW
 
@@ -42,14 +46,17 @@ os.environ.setdefault("EPATH_USE_TF", "false")
 _PLACES = {
     "Adafactor": "training.optimizers",
     "AdamW": "training.optimizers",
+    "Anthropic": "reasoning.clients",
     "Base": "checkpoints.base",
     "BeamSearch": "decoding.search",
     "DoRA": "adapters.dora",
     "Experiment": "study.experiment",
+    "Gemini": "reasoning.clients",
     "Greedy": "decoding.search",
     "IA3": "adapters.ia3",
     "Jsonl": "data.sources",
     "LoRA": "adapters.lora",
+    "Local": "reasoning.clients",
     "OpenAI": "reasoning.clients",
     "Parquet": "data.sources",
     "Predictor": "study.predictor",
@@ -60,6 +67,7 @@ _PLACES = {
     "SoftPrompt": "adapters.soft_prompt",
     "T5": "models.transformer",
     "T5Config": "models.config",
+    "T5Reasoner": "study.t5_reasoner",
     "Task": "data.tasks",
     "Template": "data.templates",
     "Tfds": "data.sources",

@@ -9,7 +9,17 @@ import inspect
 from collections.abc import Callable
 from dataclasses import MISSING, fields, is_dataclass
 from functools import cache
-from typing import Any, NamedTuple, get_type_hints
+from typing import Any, NamedTuple, get_args, get_type_hints
+
+CLIENTS = {
+    "OpenAI": "fiat_jax.reasoning.clients.openai:OpenAI",
+    "Gemini": "fiat_jax.reasoning.clients.gemini:Gemini",
+    "Anthropic": "fiat_jax.reasoning.clients.anthropic:Anthropic",
+    "Local": "fiat_jax.reasoning.clients.local:Local",
+    "T5Reasoner": "fiat_jax.study.t5_reasoner:T5Reasoner",
+    "Replay": "fiat_jax.reasoning.clients.replay:Replay",
+}
+"""Ways to reach the large model: what keeps the protocol `reasoning.calls.Client`."""
 
 SETTINGS = {
     "Task": "fiat_jax.data.tasks:Task",
@@ -27,8 +37,8 @@ SETTINGS = {
     "AdamW": "fiat_jax.training.optimizers:AdamW",
     "Adafactor": "fiat_jax.training.optimizers:Adafactor",
     "Prompt": "fiat_jax.reasoning.prompts:Prompt",
-    "OpenAI": "fiat_jax.reasoning.clients:OpenAI",
-    "Replay": "fiat_jax.reasoning.clients:Replay",
+    **CLIENTS,
+    "Price": "fiat_jax.reasoning.budget:Price",
     "Beam": "fiat_jax.reasoning.beam:Beam",
     "Vote": "fiat_jax.reasoning.voting:Vote",
     "Shorten": "fiat_jax.reasoning.shortening:Shorten",
@@ -44,8 +54,15 @@ SETTINGS = {
     "RationaleMix": "fiat_jax.data.mixing:RationaleMix",
     "Tuning": "fiat_jax.study.tuning:Tuning",
     "Limits": "fiat_jax.serving.limits:Limits",
+    "Slices": "fiat_jax.study.engineering.slices:Slices",
+    "APE": "fiat_jax.reasoning.search.ape:APE",
+    "OPRO": "fiat_jax.reasoning.search.opro:OPRO",
+    "Bootstrap": "fiat_jax.reasoning.search.bootstrap:Bootstrap",
 }
 """Frozen dataclasses by gin name."""
+
+PROTOCOLS = {"Client": tuple(CLIENTS)}
+"""Which settings may stand where an annotation names a protocol."""
 
 
 class Command(NamedTuple):
@@ -57,6 +74,8 @@ class Command(NamedTuple):
       run_dir: what the command does with a run folder: 'starts' it, 'reads' it, or '' for neither.
       verb: what `fiat` calls it where gin files cannot: `import` is a statement there.
       joins: whether several processes can run it as one job.
+      flags: parameters that are flags too. One named 'dry_run' has `--dry_run` run the command after the
+        configuration is printed; it then makes nothing.
     """
 
     place: str
@@ -64,12 +83,23 @@ class Command(NamedTuple):
     run_dir: str = ""
     verb: str = ""
     joins: bool = False
+    flags: tuple[str, ...] = ()
 
 
 COMMANDS = {
-    "annotate": Command("fiat_jax.cli.annotate:annotate", "ask the reasoner for a rationale of each example"),
+    "annotate": Command(
+        "fiat_jax.cli.annotate:annotate",
+        "ask the reasoner for a rationale of each example",
+        flags=("dry_run", "status", "max_calls", "max_cost", "retry_failed"),
+    ),
+    "rationales": Command(
+        "fiat_jax.cli.rationales:rationales",
+        "merge rationale stores, and write or read them as JSON lines",
+        flags=("store", "add", "output"),
+    ),
     "quality": Command("fiat_jax.cli.quality:quality", "say what the rationales of a task are worth"),
     "refine": Command("fiat_jax.cli.refine:refine", "make better rationales of those there are"),
+    "engineer": Command("fiat_jax.cli.engineer:engineer", "search a better prompt or instruction", "starts"),
     "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts", joins=True),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads", joins=True),
@@ -119,6 +149,20 @@ def name_of(cls: Any) -> str | None:
     """The gin name of a class, or None for one that gin files do not set."""
     defined = f"{getattr(cls, '__module__', '')}:{getattr(cls, '__qualname__', '')}"
     return next((name for name, place in SETTINGS.items() if place == defined), None)
+
+
+def names_in(annotation: Any) -> tuple[str, ...]:
+    """The gin names of all settings that an annotation takes."""
+    if name := name_of(annotation):
+        return (name,)
+    if is_protocol(annotation):
+        return PROTOCOLS.get(annotation.__name__, ())
+    return tuple(name for one in get_args(annotation) for name in names_in(one))
+
+
+def is_protocol(annotation: Any) -> bool:
+    """Whether an annotation is a protocol of ours, and not a class."""
+    return getattr(annotation, "_is_protocol", False)
 
 
 def parameters(name: str) -> dict[str, Parameter]:

@@ -32,6 +32,12 @@ class NonFiniteError(FiatError):
     exit_code = 4
 
 
+class BudgetReached(FiatError):
+    """The calls or the money that a run may use are used; it goes on when started again."""
+
+    exit_code = 5
+
+
 class InterruptedRun(FiatError):
     """The run was asked to stop, has saved what it had, and resumes when started again."""
 

@@ -1,7 +1,7 @@
 """Settings and commands of a kitchen, for tests that must not depend on the real ones."""
 
 from dataclasses import dataclass, field
-from typing import Any, Literal
+from typing import Any, Literal, Protocol
 
 from fiat_jax.errors import ConfigError
 
@@ -28,6 +28,12 @@ class Whisk:
 @dataclass(frozen=True)
 class Stove:
     flames: int = 4
+
+
+class Heat(Protocol):
+    """What an oven and a stove keep."""
+
+    def warm(self, minutes: float) -> None: ...
 
 
 @dataclass(frozen=True)
@@ -71,5 +77,36 @@ def dine(kitchen: Kitchen, run_dir: str = "", tables: int = 1) -> None:
     SERVED.append({"kitchen": kitchen, "run_dir": run_dir, "tables": tables})
 
 
+def order(
+    dishes: tuple[str, ...] = (),
+    table: str = "",
+    most_cost: float | None = None,
+    hurry: bool = False,
+    dry_run: bool = False,
+) -> None:
+    """Orders dishes, and keeps what it was called with in SERVED.
+
+    Args:
+      dishes: what to eat.
+      table: where.
+      most_cost: at the most.
+      hurry: at once.
+      dry_run: only say what it would be.
+    """
+    SERVED.append(
+        {"dishes": dishes, "table": table, "most_cost": most_cost, "hurry": hurry, "dry_run": dry_run}
+    )
+
+
 def bake(oven: Oven, plates: int = 1) -> None:
     """Bakes."""
+
+
+def roast(heat: Heat, spare: Heat | None = None) -> dict[str, Any]:
+    """Roasts.
+
+    Args:
+      heat: what is hot.
+      spare: what is hot next.
+    """
+    return {"heat": heat, "spare": spare}

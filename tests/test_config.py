@@ -113,6 +113,29 @@ def test_a_users_reference_wins_over_the_wiring():
     assert kitchen.place == Stove(6)
 
 
+# Protocols.
+
+
+def test_a_parameter_that_names_a_protocol_takes_each_setting_that_keeps_it():
+    assert arguments("roast.heat=@Stove()", "Stove.flames=6", command="roast")["heat"] == Stove(6)
+    given = arguments("roast.heat=@Oven()", "roast.spare=@Stove()", command="roast")
+    assert given == {"heat": Oven(), "spare": Stove()}
+
+
+@pytest.mark.parametrize("value", ["@Spice()", "hot", "None"])
+def test_a_protocol_takes_nothing_else_and_says_what_it_takes(value):
+    reason = refused(f"roast.heat={value}", command="roast")
+    assert reason.startswith("--gin.roast.heat: expected Oven | Stove for roast.heat, found ")
+
+
+def test_a_protocol_that_is_required_or_not_used_says_what_to_write():
+    assert refused(command="roast").startswith(
+        "roast.heat is required and not set: expected Oven | Stove; give --gin.roast.heat=@Oven()"
+    )
+    reason = refused("roast.heat=@Oven()", "Stove.flames=6", command="roast")
+    assert reason.endswith("nothing uses Stove; write roast.heat = @Stove().")
+
+
 # What is refused.
 
 

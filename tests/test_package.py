@@ -15,6 +15,7 @@ import fiat_jax
 from fiat_jax import configurables
 from fiat_jax.config import parse
 from fiat_jax.config.files import SHIPPED
+from fiat_jax.reasoning import Client
 
 ROOT = Path(__file__).resolve().parents[1]
 PACKAGE = ROOT / "fiat_jax"
@@ -47,6 +48,8 @@ OWNERS = {
     "tensorflow_datasets": {"data"},
     "httpx": {"reasoning"},
     "apache_beam": {"reasoning"},
+    "xllamacpp": {"reasoning"},
+    "optuna": {"reasoning"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "pydantic": {"serving"},
@@ -54,7 +57,7 @@ OWNERS = {
 }
 """Libraries that only some rooms know."""
 
-OPTIONAL = {"apache_beam", "fastapi", "starlette", "pydantic", "uvicorn"}
+OPTIONAL = {"apache_beam", "optuna", "xllamacpp", "fastapi", "starlette", "pydantic", "uvicorn"}
 """Libraries that an extra brings."""
 
 DISTRIBUTIONS = {
@@ -152,6 +155,18 @@ def test_every_configurable_is_where_the_table_says(name):
         assert configurables.name_of(target) == name
         assert target.__dataclass_params__.frozen
     assert configurables.parameters(name)
+
+
+def test_a_protocol_is_kept_by_the_settings_that_the_table_gives_it():
+    (keepers,) = configurables.PROTOCOLS.values()
+    members = {name for name in vars(Client) if not name.startswith("_")}
+    assert members == {"model", "payload", "complete"}
+    for name in keepers:
+        kept = configurables.load(name)
+        assert members <= {*vars(kept), *kept.__dataclass_fields__}
+        assert kept.complete.__annotations__ == Client.complete.__annotations__
+        assert kept.payload.__annotations__ == Client.payload.__annotations__
+    assert set(configurables.names_in(Client | None)) == set(keepers)
 
 
 COMPLETE = ("recipes/afriqa.gin", "models/flan_t5_small.gin", "runs/fiat.gin")

@@ -1,5 +1,6 @@
 """What the documentation tells people to run is there and is accepted."""
 
+import json
 import re
 import shlex
 from pathlib import Path
@@ -17,8 +18,11 @@ COMMANDS = [line.strip() for block in BLOCKS for line in block.splitlines() if l
 
 @pytest.fixture
 def own_data(tmp_path, monkeypatch, capsys):
-    """The working directory of someone who follows the README: mine.gin, and a run folder."""
+    """The working directory of someone who follows the README: rows, mine.gin, and a run folder."""
     monkeypatch.chdir(tmp_path)
+    for split, count in (("train", 21), ("test", 1)):
+        rows = ({"id": f"{split}-{n}", "question": "q", "context": "c", "answer": "a"} for n in range(count))
+        Path(f"{split}.jsonl").write_text("".join(f"{json.dumps(row)}\n" for row in rows), encoding="utf-8")
     (settings,) = [block for block in BLOCKS if "Task.name = 'mine'" in block]
     Path("mine.gin").write_text(re.sub("^    ", "", settings, flags=re.MULTILINE), encoding="utf-8")
     assert main(["train", "--gin_file", "mine.gin", "--run_dir", "runs/mine", "--dry_run"]) == 0

@@ -13,7 +13,7 @@ import warnings
 from collections.abc import Sequence
 from contextlib import AbstractContextManager, nullcontext
 from functools import partial
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from fiat_jax.configurables import COMMANDS, verbs
 from fiat_jax.errors import ConfigError, FiatError, did_you_mean
@@ -124,17 +124,29 @@ def _configure_and_run(command: str, flags: argparse.Namespace, bindings: list[s
             from fiat_jax.config.runs import saved
 
             files = [saved(flags.run_dir), *files]
+    bindings = [*bindings, *_of_flags(command, flags)]
     search_paths = [path for paths in flags.gin_search_paths for path in paths.split(",")]
     configuration = parse(command, files, bindings, search_paths)
     if flags.dry_run:
         _show(configuration.text.rstrip())
-        return
+        if "dry_run" not in COMMANDS[command].flags:
+            return
     with _job(command, flags):
         if role == "starts":
             from fiat_jax.cli.runfolder import start
 
             start(configuration.arguments["run_dir"], configuration)
         configuration.run()
+
+
+def _of_flags(command: str, flags: argparse.Namespace) -> list[str]:
+    """The bindings that those flags mean which are parameters."""
+    given = {name: getattr(flags, name) for name in COMMANDS[command].flags}
+    return [
+        f"{command}.{name}={tuple(value) if isinstance(value, list) else value!r}"
+        for name, value in given.items()
+        if value is not None and value is not False and value != []
+    ]
 
 
 def _job(command: str, flags: argparse.Namespace) -> AbstractContextManager[None]:
@@ -206,9 +218,28 @@ class _Parser(argparse.ArgumentParser):
             seconds = partial(add, metavar="SECONDS", type=int)
             seconds("--join_timeout", default=600, help="wait so long for the others to start (600)")
             seconds("--heartbeat_timeout", default=60, help="give up a silent one after so long (60)")
+        self._add_parameters(command)
         add("--dry_run", action="store_true", help="check and print the configuration, and stop")
         add("-v", "--verbose", action="store_true", help="show what the libraries say too")
         add("-h", "--help", action="store_true", help="show this and all that can be set, and stop")
+
+    def _add_parameters(self, command: str) -> None:
+        """Adds the flags that are parameters of the command, as its source has them."""
+        from fiat_jax.cli.help import fields_of
+
+        entry = COMMANDS[command]
+        for field in fields_of(entry.place) if entry.flags else ():
+            if field.name not in entry.flags or field.name == "dry_run":
+                continue
+            kind, names = field.annotation.split(" | ")[0], sorted({field.name, field.name.replace("_", "-")})
+            options: dict[str, Any] = {"dest": field.name, "help": field.doc.replace("%", "%%")}
+            if kind == "bool":
+                options["action"] = "store_true"
+            elif kind.startswith("tuple"):
+                options |= {"action": "append", "default": [], "metavar": "VALUE"}
+            else:
+                options |= {"type": {"int": int, "float": float}.get(kind, str), "metavar": "VALUE"}
+            self.add_argument(*(f"--{name}" for name in reversed(names)), **options)
 
     def flags(self) -> list[str]:
         """All flags by name."""

@@ -1,25 +1,37 @@
 """`fiat annotate`: a rationale for every example of a task."""
 
 from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 from fiat_jax.data.parts import Inputs, Part, parts_of
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
-from fiat_jax.reasoning import OpenAI, Prompt, Replay, Store
+from fiat_jax.reasoning import Budget, Client, Price, Prompt, Rates, Replay, Store
 from fiat_jax.reasoning import annotate as annotate_splits
 from fiat_jax.reasoning.beam import Beam
+from fiat_jax.reasoning.forecast import forecast
+from fiat_jax.reasoning.gathering import gather
+from fiat_jax.reasoning.status import status as status_of
 
 
 def annotate(
     task: Task,
-    client: OpenAI | Replay,
+    client: Client,
     store: str,
     prompt: Prompt | None = None,
     splits: tuple[str, ...] = (),
     input: str | None = None,
     concurrency: int = 8,
     limit: int | None = None,
+    price: Price | None = None,
+    max_calls: int | None = None,
+    max_cost: float | None = None,
+    requests_per_minute: float | None = None,
+    tokens_per_minute: float | None = None,
+    retry_failed: bool = False,
+    dry_run: bool = False,
+    status: bool = False,
     pipeline: Beam | None = None,
 ) -> None:
     """Asks the large model about every example, and keeps its rationales.
@@ -32,38 +44,78 @@ def annotate(
       splits: the splits to annotate; by default all that the task has.
       input: rows without answers to annotate in the place of the splits, as `fiat predict` gets them: a
         JSON-lines file, or, with a pipeline, a pattern of some.
-      concurrency: calls at a time; with a pipeline, in each of its worker processes.
+      concurrency: calls at a time at the most, fewer while the server says that they are too many; with a
+        pipeline, in each of its worker processes.
       limit: ask about the first so many examples only.
+      price: what tokens cost; without it money is neither shown nor bounded.
+      max_calls: requests that this run may ask; the same command goes on after it.
+      max_cost: money that this run's answers may cost, in the price's currency.
+      requests_per_minute: how many attempts may begin in a minute.
+      tokens_per_minute: how many tokens may be read and written in a minute.
+      retry_failed: ask again what was set aside, since it had failed for good.
+      dry_run: say what the calls will need, and ask nothing.
+      status: say how far the store is, and ask nothing.
       pipeline: where the calls are made; by default in threads of this process.
     """
+    chosen = _splits(task, splits, input)
     prompt = prompt or task.prompt
     if prompt is None and not isinstance(client, Replay):
         raise ConfigError(
             "annotate.prompt: expected a prompt for the large model, found none; bind @Prompt()."
         )
+    label = task.labels()
+    budget, rates = Budget(price, max_cost, max_calls), Rates(requests_per_minute, tokens_per_minute)
+    if status or dry_run:
+        gathered = gather(_rows(task, chosen, input), prompt, client, label, limit)
+        if status:
+            print(f"{store}\n\n{status_of(gathered, store, price)}")
+        if dry_run:
+            print(f"{store}: {forecast(gathered, client, store, budget, retry_failed)}")
+        return
+    if pipeline is not None:
+        _refuse_with_pipeline("which has no first examples", limit=limit)
+        _refuse_with_pipeline("which asks all that has no answer", retry_failed=retry_failed or None)
+        unknown = "whose workers do not know of each other's calls"
+        _refuse_with_pipeline(unknown, max_calls=max_calls, max_cost=max_cost, **vars(rates))
+    with Store(store) as kept:
+        if pipeline is not None:
+            parts = _parts(task, chosen, input)
+            summary = pipeline.annotate(parts, prompt, client, kept, forbidden=label, concurrency=concurrency)
+        else:
+            summary = annotate_splits(
+                _rows(task, chosen, input),
+                prompt,
+                client,
+                kept,
+                forbidden=label,
+                concurrency=concurrency,
+                limit=limit,
+                budget=budget,
+                rates=rates,
+                retry_failed=retry_failed,
+            )
+    print(f"{store}: {replace(summary, price=price)}")
+
+
+def _splits(task: Task, splits: tuple[str, ...], input: str | None) -> tuple[str, ...]:
+    """The splits to annotate."""
     known = task.splits()
     if input is not None and splits:
         raise ConfigError(f"annotate.splits: expected none beside annotate.input, found {splits}.")
     for split in splits:
         if split not in known:
             raise ConfigError(f"annotate.splits: expected some of {', '.join(known)}, found {split!r}.")
-    if pipeline is not None and limit is not None:
-        raise ConfigError(
-            f"annotate.limit: expected none with a pipeline, which has no first examples, found {limit}; "
-            "leave out one of the two."
-        )
-    chosen = splits or known
-    label = task.labels()
-    with Store(store) as kept:
-        if pipeline is not None:
-            parts = _parts(task, chosen, input)
-            summary = pipeline.annotate(parts, prompt, client, kept, forbidden=label, concurrency=concurrency)
-        else:
-            rows = _rows(task, chosen, input)
-            summary = annotate_splits(
-                rows, prompt, client, kept, forbidden=label, concurrency=concurrency, limit=limit
+    return splits or known
+
+
+def _refuse_with_pipeline(why: str, **settings: float | None) -> None:
+    """Refuses what only the threads of one process can keep to."""
+    for name, value in settings.items():
+        if value is not None:
+            raise ConfigError(
+                f"annotate.{name}: expected none with a pipeline, {why}, found {value}; "
+                "leave out one of the two."
             )
-    print(f"{store}: {summary}")
 
 
 def _rows(task: Task, splits: Iterable[str], input: str | None) -> Mapping[str, Iterable[Mapping[str, Any]]]:

@@ -9,7 +9,7 @@ import textwrap
 from pathlib import Path
 from typing import NamedTuple
 
-from fiat_jax.configurables import COMMANDS, SETTINGS
+from fiat_jax.configurables import COMMANDS, PROTOCOLS, SETTINGS
 
 WIDTH = 100
 
@@ -31,12 +31,18 @@ def settings_of(command: str) -> str:
         name = todo.pop(0)
         for field in fields_of(COMMANDS[name].place if name in COMMANDS else SETTINGS[name]):
             default = f" = {field.default}" if field.default else "  (required)"
-            lines.append(f"  {name}.{field.name}: {field.annotation}{default}")
+            annotation = re.sub(r"\w+", _kept, field.annotation)
+            lines.append(f"  {name}.{field.name}: {annotation}{default}")
             lines += textwrap.wrap(field.doc, WIDTH, initial_indent=" " * 6, subsequent_indent=" " * 6)
-            used = [word for word in re.findall(r"\w+", field.annotation) if word in SETTINGS]
+            used = [word for word in re.findall(r"\w+", annotation) if word in SETTINGS]
             todo += [word for word in used if word not in seen]
             seen.update(used)
     return "\n".join(lines)
+
+
+def _kept(word: re.Match[str]) -> str:
+    """A word of an annotation; in the place of a protocol, the settings that keep it."""
+    return " | ".join(PROTOCOLS.get(word[0], (word[0],)))
 
 
 def fields_of(place: str) -> list[Field]:

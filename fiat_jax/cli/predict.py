@@ -3,7 +3,7 @@
 from fiat_jax.data.mixing import RationaleMix
 from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.paths import at
-from fiat_jax.reasoning import OpenAI, Prompt, Replay
+from fiat_jax.reasoning import Client, Prompt
 from fiat_jax.study.bounds import Bounds
 from fiat_jax.study.cascading import Cascade
 from fiat_jax.study.drafting import Draft
@@ -19,7 +19,7 @@ def predict(
     input: str,
     output: str,
     rationales: str | None = None,
-    client: OpenAI | Replay | None = None,
+    client: Client | None = None,
     prompt: Prompt | None = None,
     batch_size: int = 32,
     search: Greedy | Sample | BeamSearch = Greedy(),

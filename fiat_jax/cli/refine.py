@@ -5,7 +5,7 @@ from contextlib import ExitStack
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
-from fiat_jax.reasoning import OpenAI, Prompt, Store
+from fiat_jax.reasoning import Client, Prompt, Store
 from fiat_jax.reasoning.prompts import MARKER
 from fiat_jax.reasoning.shortening import Shorten
 from fiat_jax.reasoning.voting import Vote
@@ -21,7 +21,7 @@ def refine(
     vote: Vote | None = None,
     shorten: Shorten | None = None,
     keep: KeepRight | None = None,
-    client: OpenAI | None = None,
+    client: Client | None = None,
     prompt: Prompt | None = None,
     store: str | None = None,
     concurrency: int = 8,
@@ -77,7 +77,7 @@ def refine(
 
 
 def _asking(
-    client: OpenAI | None,
+    client: Client | None,
     prompt: Prompt | None,
     store: str | None,
     rationales: str | None,

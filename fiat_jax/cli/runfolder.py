@@ -83,9 +83,9 @@ def _check_same(folder: Path, text: str) -> None:
 
 
 def _settings(text: str) -> list[tuple[int, str]]:
-    """The numbered lines that say something of a run; where its folder lies does not."""
-    about_the_folder = re.compile(r"^[\w/]+\.run_dir = .*\n(?:    .*\n)*", re.MULTILINE)
-    text = about_the_folder.sub(lambda match: "\n" * match[0].count("\n"), text)
+    """The numbered lines that say something of a run; its folder and what it may cost do not."""
+    beside_it = re.compile(r"^[\w/]+\.(?:run_dir|max_calls|concurrency) = .*\n(?:    .*\n)*", re.MULTILINE)
+    text = beside_it.sub(lambda match: "\n" * match[0].count("\n"), text)
     lines = enumerate(text.splitlines(), start=1)
     return [(number, line) for number, line in lines if line and not line.startswith("#")]
 

@@ -9,7 +9,7 @@ from fiat_jax.config.runs import saved
 from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
-from fiat_jax.reasoning import OpenAI, Prompt, Replay
+from fiat_jax.reasoning import Client, Prompt
 from fiat_jax.records import template_fields
 from fiat_jax.serving.limits import Limits
 from fiat_jax.serving.loading import load_runs
@@ -25,7 +25,7 @@ def serve(
     experiment: Experiment,
     adapters: Mapping[str, str] | None = None,
     rationales: str | None = None,
-    client: OpenAI | Replay | None = None,
+    client: Client | None = None,
     prompt: Prompt | None = None,
     search: Greedy | Sample | BeamSearch = Greedy(),
     bounds: Bounds | None = None,

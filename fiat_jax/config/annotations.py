@@ -4,6 +4,8 @@ import types
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Annotated, Any, Literal, Protocol, Union, get_args, get_origin, runtime_checkable
 
+from fiat_jax.configurables import is_protocol, name_of, names_in
+
 
 @runtime_checkable
 class Promise(Protocol):
@@ -35,6 +37,8 @@ def conform(value: Any, annotation: Any) -> Any:
         return _conform_any(value, arguments)
     if origin is Literal:
         return _require(value, any(value == one and type(value) is type(one) for one in arguments))
+    if is_protocol(annotation):
+        return _require(value, isinstance(value, Promise) and name_of(value.promised) in names_in(annotation))
     cls = origin or annotation
     if isinstance(value, Promise):
         return _require(value, issubclass(value.promised, cls))
@@ -53,8 +57,10 @@ def conform(value: Any, annotation: Any) -> Any:
 
 
 def describe(annotation: Any) -> str:
-    """An annotation as one would write it."""
+    """An annotation as one would write it, a protocol as the settings that keep it."""
     origin, arguments = get_origin(annotation), get_args(annotation)
+    if is_protocol(annotation):
+        return " | ".join(names_in(annotation))
     if origin is Literal:
         return " | ".join(map(repr, arguments))
     if origin in (Union, types.UnionType):

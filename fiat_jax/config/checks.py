@@ -1,13 +1,13 @@
 """Statements into bindings: every name must exist, every value fit, and nothing be set in vain."""
 
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
-from typing import Any, get_args
+from typing import Any
 
 from fiat_jax.config.annotations import Mismatch, Promise, conform, describe
 from fiat_jax.config.bindings import Key, rebuilt, reference
 from fiat_jax.config.files import Macro, Reference, Statement
 from fiat_jax.config.wiring import reach
-from fiat_jax.configurables import COMMANDS, SETTINGS, load, names, parameters
+from fiat_jax.configurables import COMMANDS, SETTINGS, names, names_in, parameters
 from fiat_jax.errors import ConfigError, did_you_mean
 
 
@@ -117,5 +117,5 @@ def _takers(name: str, command: str, bindings: Mapping[Key, Any]) -> Iterator[st
     """The parameters that could be set to a setting."""
     for user in sorted(reach(command, bindings).names):
         for parameter, (annotation, _) in parameters(user).items():
-            if load(name) in (annotation, *get_args(annotation)):
+            if name in names_in(annotation):
                 yield f"{user}.{parameter}"

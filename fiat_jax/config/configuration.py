@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, is_dataclass
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import gin
 
@@ -12,7 +12,7 @@ from fiat_jax.config.bindings import bind, bound, rebuilt
 from fiat_jax.config.checks import check
 from fiat_jax.config.files import read, scoped
 from fiat_jax.config.wiring import reach
-from fiat_jax.configurables import REQUIRED, load, name_of, parameters
+from fiat_jax.configurables import REQUIRED, load, names_in, parameters
 from fiat_jax.errors import ConfigError
 from fiat_jax.records import write_whole
 
@@ -87,8 +87,8 @@ def _build(value: Any, scope: str) -> Any:
 
 
 def _missing(target: str, annotation: Any) -> ConfigError:
-    choices = [f"@{name}()" for one in (annotation, *get_args(annotation)) if (name := name_of(one))]
-    value = choices[0] if choices else "..."
+    choices = names_in(annotation)
+    value = f"@{choices[0]}()" if choices else "..."
     return ConfigError(
         f"{target} is required and not set: expected {describe(annotation)}; "
         f"give --gin.{target}={value} or write {target} = {value} in a gin file."

@@ -6,7 +6,7 @@ from fiat_jax.config.configuration import parse
 from fiat_jax.decoding.search import Greedy, Search
 from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
-from fiat_jax.reasoning import OpenAI, Prompt, Replay
+from fiat_jax.reasoning import Client, Prompt
 from fiat_jax.study.bounds import Bounds
 from fiat_jax.study.cascading import Cascade
 from fiat_jax.study.drafting import Draft
@@ -34,7 +34,7 @@ def open_predictor(
     search: Search = Greedy(),
     bounds: Bounds | None = None,
     rationales: str | None = None,
-    client: OpenAI | Replay | None = None,
+    client: Client | None = None,
     prompt: Prompt | None = None,
     batch_size: int = 32,
     draft: Draft | None = None,

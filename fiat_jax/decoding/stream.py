@@ -252,9 +252,10 @@ def _sizes(most: int, least: int) -> tuple[int, ...]:
 
 
 def _chunk(sizes: tuple[int, ...], count: int) -> int:
-    """How many rows to begin at once, of so many: at most a quarter of them are empty."""
+    """How many rows to begin at once, of so many: at most a quarter of them are empty, if sizes allow it."""
     above = next(size for size in sizes if size >= count)
-    return above if 3 * above <= 4 * count else max(size for size in sizes if size <= count)
+    below = [size for size in sizes if size <= count]
+    return above if 3 * above <= 4 * count or not below else below[-1]
 
 
 def _inserted(rows: Rows, new: Rows, index: Array) -> Rows:

@@ -6,10 +6,13 @@ example id to text. No part of this sees a label.
 
 - `prompts`: instruction, exemplars and input as chat messages, and the checks against leaks, with
   `prompt_files` for prompts as files, `exemplars`, and `overlap` for what is nearly the same.
-- `clients`: any server that speaks OpenAI's chat completions, and the replay of a file; `calls` holds the
-  words they share, `retry` when to try again.
-- `store`: one sqlite file, keyed by the full request.
-- `annotate`: everything of a run, with `pool` for its threads and `progress` for its lines.
+- `clients`: a file for each way to reach a model, from hosted ones to one in this process, and the replay of
+  a file; `calls` holds the words they share, `retry` when to try again.
+- `store`: one sqlite file, keyed by the full request, with `schema` for its tables, `holdings` for what it
+  has, and `exchange` for what goes out of it and into another.
+- `annotate`: everything of a run, with `gathering` for its requests, `pool` for its threads, `budget` and
+  `throttle` for what they may use, and `progress` for its lines; `forecast` is its dry run, and `status`
+  says how far it is.
 - `parsing`: the answer of a rationale. `quality`: what rationales are worth. `voting` and `shortening`: how
   better ones are made.
 
@@ -17,17 +20,26 @@ Neither JAX nor TensorFlow is loaded here.
 """
 
 from fiat_jax.reasoning.annotate import Summary, annotate
-from fiat_jax.reasoning.calls import CallError, Client, Completion, Request
-from fiat_jax.reasoning.clients import OpenAI, Replay
+from fiat_jax.reasoning.budget import Budget, Price
+from fiat_jax.reasoning.calls import CallError, Client, Completion, GaveUp, Request
+from fiat_jax.reasoning.clients import Anthropic, Gemini, Local, OpenAI, Replay
 from fiat_jax.reasoning.prompts import Prompt
 from fiat_jax.reasoning.store import Store, export_jsonl, open_rationales
+from fiat_jax.reasoning.throttle import Rates
 
 __all__ = [
+    "Anthropic",
+    "Budget",
     "CallError",
     "Client",
     "Completion",
+    "GaveUp",
+    "Gemini",
+    "Local",
     "OpenAI",
+    "Price",
     "Prompt",
+    "Rates",
     "Replay",
     "Request",
     "Store",

@@ -5,17 +5,26 @@ threads asks for those that the store does not hold. A thread keeps its answer b
 kill can lose only the calls that are in flight.
 """
 
+import logging
 import signal
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from typing import Any
 
-from fiat_jax.errors import ConfigError, DataError, FiatError, InterruptedRun
-from fiat_jax.reasoning.calls import Client, Request, digest
-from fiat_jax.reasoning.exemplars import Exemplar
+from fiat_jax.errors import BudgetReached, ConfigError, FiatError, InterruptedRun
+from fiat_jax.reasoning.budget import Budget, Price, Purse
+from fiat_jax.reasoning.calls import Client
+from fiat_jax.reasoning.gathering import Gathered, gather
 from fiat_jax.reasoning.pool import Pool
+from fiat_jax.reasoning.progress import Progress
 from fiat_jax.reasoning.prompts import Prompt
 from fiat_jax.reasoning.store import Store
+from fiat_jax.reasoning.throttle import Rates, Throttle
+
+_AGAIN = "the same command goes on from here"
+_LISTED = 20
+
+_log = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True)
@@ -27,7 +36,9 @@ class Summary:
       answered: how many have a rationale.
       calls: requests answered in this run.
       cut: rationales that end at the token limit instead of by themselves.
-      prompt_tokens, completion_tokens: of this run's calls, as far as the server counted them.
+      prompt_tokens, completion_tokens, cached_tokens: of this run's calls, as far as the server counted them.
+      set_aside: examples that have failed for good, and are not asked again unless told.
+      price: what tokens cost; None if it is not known.
     """
 
     examples: int
@@ -36,13 +47,21 @@ class Summary:
     cut: int
     prompt_tokens: int
     completion_tokens: int
+    cached_tokens: int = 0
+    set_aside: int = 0
+    price: Price | None = None
 
     def __str__(self) -> str:
-        text = (
+        parts = [
             f"{self.answered} of {self.examples} examples have a rationale; {self.calls} calls now, "
             f"{self.prompt_tokens} tokens read, {self.completion_tokens} written"
-        )
-        return f"{text}; cut at the token limit: {self.cut}" if self.cut else text
+        ]
+        if self.price:
+            cost = self.price.cost(self.prompt_tokens, self.completion_tokens, self.cached_tokens)
+            parts[0] += f", {self.price.say(cost)}"
+        parts += [f"cut at the token limit: {self.cut}"] if self.cut else []
+        parts += [f"set aside: {self.set_aside}"] if self.set_aside else []
+        return "; ".join(parts)
 
 
 def annotate(
@@ -54,11 +73,14 @@ def annotate(
     forbidden: Iterable[str] = (),
     concurrency: int = 8,
     limit: int | None = None,
+    budget: Budget | None = None,
+    rates: Rates | None = None,
+    retry_failed: bool = False,
 ) -> Summary:
     """Gets a rationale for every example that has none, and keeps it in the store.
 
-    Ctrl-C and SIGTERM let the calls in flight finish and be kept; a second one ends the process at once.
-    Either way the same call goes on where this one stopped.
+    An example that fails for good is set aside. Ctrl-C and SIGTERM let the calls in flight finish and be
+    kept; a second one ends the process at once. Either way the same call goes on where this one stopped.
 
     Args:
       splits: rows with a str 'id', by split; the one named 'train' is where exemplars may come from.
@@ -66,69 +88,72 @@ def annotate(
       client: the large model.
       store: where rationales are kept.
       forbidden: the fields that hold the label.
-      concurrency: calls at a time.
+      concurrency: calls at a time at the most; fewer while the server says that they are too many.
       limit: ask about the first so many examples only; all of them are checked.
+      budget: what this run may use; by default as much as it takes.
+      rates: how soon one call may follow another; by default at once.
+      retry_failed: ask those that were set aside again.
 
     Raises:
       DataError: a leak, a missing field, or an id that comes twice.
+      BudgetReached: the next call would pass the budget.
       FiatError: some examples have no rationale after all attempts; the others have.
       InterruptedRun: SIGTERM came.
       KeyboardInterrupt: Ctrl-C came.
     """
     if concurrency < 1 or (limit is not None and limit < 1):
         raise ConfigError(f"expected concurrency and limit of 1 or more, found {concurrency} and {limit}.")
-    exemplars = prompt.worked(forbidden) if prompt else ()
-    requests = _requests(splits, prompt, exemplars)[:limit]
-    template = prompt.template(exemplars) if prompt else Request("")
-    keys = {request.id: digest(client.payload(request)) for request in requests}
-    reasons = store.plan(client.payload(template), client.model, keys)
-
-    work: dict[str, Request] = {}
-    for request in requests:
-        if keys[request.id] not in reasons:
-            work.setdefault(keys[request.id], request)
-    pool = Pool(work, client, store)
+    budget = budget or Budget()
+    gathered = gather(splits, prompt, client, forbidden, limit)
+    purse = Purse(budget, client, gathered.template)
+    reasons = store.plan(gathered.template, client.model, gathered.keys)
+    aside = {} if retry_failed else store.set_aside()
+    work = gathered.without({*reasons, *aside})
+    calls = len(work) if budget.max_calls is None else min(budget.max_calls, len(work))
+    throttle = Throttle(concurrency, rates or Rates())
+    pool = Pool(work, client, store, purse, throttle, Progress(calls, budget.price))
     pool.run(concurrency)
 
-    reasons |= {key: completion.finish_reason for key, completion in pool.done.items()}
-    lacking = [id for id, key in keys.items() if key not in reasons]
+    reasons |= pool.done
+    aside = store.set_aside()
+    lacking = [id for id, key in gathered.keys.items() if key not in reasons]
     summary = Summary(
-        examples=len(keys),
-        answered=len(keys) - len(lacking),
+        examples=len(gathered.keys),
+        answered=len(gathered.keys) - len(lacking),
         calls=len(pool.done),
-        cut=sum(reasons.get(key) == "length" for key in keys.values()),
-        prompt_tokens=sum(completion.prompt_tokens or 0 for completion in pool.done.values()),
-        completion_tokens=sum(completion.completion_tokens or 0 for completion in pool.done.values()),
+        cut=sum(reasons.get(key) == "length" for key in gathered.keys.values()),
+        prompt_tokens=pool.prompt_tokens,
+        completion_tokens=pool.completion_tokens,
+        cached_tokens=pool.cached_tokens,
+        set_aside=sum(gathered.keys[id] in aside for id in lacking),
+        price=budget.price,
     )
+    _list(gathered, aside)
     if lacking:
-        raise _unfinished(summary, lacking, pool)
+        raise _unfinished(summary, lacking, pool, purse)
     return summary
 
 
-def _requests(
-    splits: Mapping[str, Iterable[Mapping[str, Any]]], prompt: Prompt | None, exemplars: tuple[Exemplar, ...]
-) -> list[Request]:
-    requests: dict[str, Request] = {}
-    for split, rows in splits.items():
-        asked = (
-            prompt.requests(rows, exemplars, split) if prompt else (Request(str(row["id"])) for row in rows)
-        )
-        for request in asked:
-            if request.id in requests:
-                raise DataError(
-                    f"expected each id once, found {request.id!r} again in {split!r}; rename one."
-                )
-            requests[request.id] = request
-    return list(requests.values())
+def _list(gathered: Gathered, aside: Mapping[str, str]) -> None:
+    """Says which examples are set aside, and why."""
+    found = [(id, aside[key]) for id, key in gathered.keys.items() if key in aside]
+    for id, why in found[:_LISTED]:
+        _log.warning("set aside: %s: %s", id, why)
+    if len(found) > _LISTED:
+        _log.warning("set aside: %d more, which --status lists", len(found) - _LISTED)
 
 
-def _unfinished(summary: Summary, lacking: list[str], pool: Pool) -> BaseException:
-    again = "the same command goes on from here"
+def _unfinished(summary: Summary, lacking: list[str], pool: Pool, purse: Purse) -> BaseException:
     if pool.signal == signal.SIGINT:
-        return KeyboardInterrupt(f"stopped by Ctrl-C: {summary}; {again}.")
+        return KeyboardInterrupt(f"stopped by Ctrl-C: {summary}; {_AGAIN}.")
     if pool.signal is not None:
-        return InterruptedRun(f"stopped by a signal: {summary}; {again}.")
+        return InterruptedRun(f"stopped by a signal: {summary}; {_AGAIN}.")
+    if purse.reached:
+        return BudgetReached(f"{purse.reached} is reached: {summary}; {_AGAIN}.")
     ids = ", ".join(lacking[:10]) + (", ..." if len(lacking) > 10 else "")
-    return FiatError(
-        f"{summary}; {len(lacking)} have none ({ids}), the last failure: {pool.failure}; {again}."
-    )
+    said = f"{summary}; {len(lacking)} have none ({ids})"
+    if pool.failure:
+        said += f", the last failure: {pool.failure}"
+    if len(lacking) > summary.set_aside:
+        return FiatError(f"{said}; {_AGAIN}.")
+    return FiatError(f"{said}; all of them are set aside, and asked again with retry_failed = True.")

@@ -77,8 +77,8 @@ class Asker:
             return Reply(failure=str(error))
         except ConfigError as error:
             return Reply(failure=str(error), hopeless=True)
-        if not completion.text.strip():
-            return Reply(failure="the answer is empty")
+        if refusal := completion.refusal():
+            return Reply(failure=refusal)
         return Reply(self._answers.put(key, completion), called=True)
 
     def _note(self, request: Request, reply: Reply) -> None:

@@ -13,12 +13,33 @@ from fiat_jax.errors import FiatError
 Message = dict[str, str]
 """One turn of a chat: its 'role' (system, user or assistant) and its 'content'."""
 
+_REFUSED = {"content_filter", "refusal", "safety", "prohibited_content", "blocklist", "recitation"}
+
 Wait = Callable[[float], object]
 """Sleeps for so many seconds, or raises to break off what waits."""
 
 
+class Pause(float):
+    """Seconds between two attempts, as `Wait` is given them.
+
+    Attributes:
+      busy: whether the server had too many calls, rather than a fault.
+    """
+
+    busy: bool
+
+    def __new__(cls, seconds: float, busy: bool = False) -> "Pause":
+        pause = super().__new__(cls, seconds)
+        pause.busy = busy
+        return pause
+
+
 class CallError(FiatError):
     """One call failed for good; other calls may still succeed."""
+
+
+class GaveUp(CallError):
+    """One call failed in ways that may pass: it may succeed another time."""
 
 
 @dataclass(frozen=True)
@@ -44,12 +65,26 @@ class Completion:
       text: the rationale.
       prompt_tokens, completion_tokens: as the server counted them; None where it did not say.
       finish_reason: 'stop', 'length' (cut off at the token limit), or as the server says.
+      cached_tokens: how many of the prompt's the server had kept from an earlier call; None where it did not
+        say.
+      model: what the server calls the model that answered, such as a dated revision; None where it did not
+        say.
+      fingerprint: what the server says of its own set-up; None where it did not say.
     """
 
     text: str
     prompt_tokens: int | None = None
     completion_tokens: int | None = None
     finish_reason: str | None = None
+    cached_tokens: int | None = None
+    model: str | None = None
+    fingerprint: str | None = None
+
+    def refusal(self) -> str:
+        """Why this is no rationale; empty if it is one."""
+        if (self.finish_reason or "").lower() in _REFUSED:
+            return f"the model refused it ({self.finish_reason})"
+        return "" if self.text.strip() else "the answer is empty"
 
 
 @dataclass(frozen=True)

@@ -155,6 +155,7 @@ class _Tally:
             cut=self._cut,
             prompt_tokens=counts.get("prompt_tokens", 0),
             completion_tokens=counts.get("completion_tokens", 0),
+            cached_tokens=counts.get("cached_tokens", 0),
         )
         if not self._lacking:
             return summary

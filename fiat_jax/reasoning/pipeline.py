@@ -29,7 +29,7 @@ from fiat_jax.reasoning.exemplars import Exemplar
 from fiat_jax.reasoning.prompts import Prompt
 
 NAMESPACE = "fiat"
-COUNTERS = ("calls", "failures", "prompt_tokens", "completion_tokens")
+COUNTERS = ("calls", "failures", "prompt_tokens", "completion_tokens", "cached_tokens")
 """What is counted while the pipeline runs, for this namespace of Beam's metrics."""
 
 _PROBLEMS = "problems"
@@ -287,6 +287,7 @@ class _Ask(beam.DoFn):
             self._counters["calls"].inc()
             self._counters["prompt_tokens"].inc(completion.prompt_tokens or 0)
             self._counters["completion_tokens"].inc(completion.completion_tokens or 0)
+            self._counters["cached_tokens"].inc(completion.cached_tokens or 0)
 
 
 def _line(outcome: Outcome, **fields: Any) -> str:

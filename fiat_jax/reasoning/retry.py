@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
 from typing import TypeVar
 
-from fiat_jax.reasoning.calls import CallError, Wait
+from fiat_jax.reasoning.calls import GaveUp, Pause, Wait
 
 T = TypeVar("T")
 
@@ -25,11 +25,12 @@ class TryAgain(Exception):
     Args:
       why: what happened.
       after: the seconds that the server asked to wait, if it did.
+      busy: whether the server had too many calls, rather than a fault.
     """
 
-    def __init__(self, why: str, after: float | None = None) -> None:
+    def __init__(self, why: str, after: float | None = None, busy: bool = False) -> None:
         super().__init__(why)
-        self.after = after
+        self.after, self.busy = after, busy
 
 
 def persist(attempt: Callable[[], T], retries: int, wait: Wait) -> T:
@@ -39,7 +40,7 @@ def persist(attempt: Callable[[], T], retries: int, wait: Wait) -> T:
     out; what the server asks to wait comes on top and is never undercut.
 
     Raises:
-      CallError: the last attempt failed too, or the server asks to wait longer than ten minutes.
+      GaveUp: the last attempt failed too, or the server asks to wait longer than ten minutes.
     """
     tried = 0
     while True:
@@ -47,14 +48,15 @@ def persist(attempt: Callable[[], T], retries: int, wait: Wait) -> T:
             return attempt()
         except TryAgain as failure:
             if tried == retries:
-                raise CallError(f"gave up after {retries + 1} attempts, the last: {failure}") from None
+                raise GaveUp(f"gave up after {retries + 1} attempts, the last: {failure}") from None
             if failure.after is not None and failure.after > _LONGEST_RETRY_AFTER_S:
-                raise CallError(f"{failure}; the server asks to wait {failure.after:.0f} s") from None
+                raise GaveUp(f"{failure}; the server asks to wait {failure.after:.0f} s") from None
             pause = min(_LONGEST_PAUSE_S, _FIRST_PAUSE_S * 2**tried) * random.uniform(0.5, 1.0)
             seconds = (failure.after or 0.0) + pause
+            busy = failure.busy
             level = logging.WARNING if seconds >= _WORTH_SAYING_S else logging.DEBUG
             _log.log(level, "%s; attempt %d of %d in %.1f s", failure, tried + 2, retries + 1, seconds)
-        wait(seconds)
+        wait(Pause(seconds, busy))
         tried += 1
 
 

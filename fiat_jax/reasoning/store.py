@@ -1,9 +1,10 @@
 """The rationale store: one sqlite file that no killed run can lose an answer from.
 
 A completion is kept under the hash of the full request that made it (model, messages, parameters), so a
-request is never paid for twice; only successes are kept, each in a commit of its own. Beside it stands
+request is never paid for twice, and is on the disk before its thread takes new work. Beside it stands
 which request each example makes under each reasoning prompt: the same example asked with another prompt
-or model is another request, and neither answer is lost.
+or model is another request, and neither answer is lost. A failure is never kept as an answer: it is noted
+apart, with its reason.
 
 One store may so hold several rationales for an example. Read as a mapping from id to text, it gives those
 of the prompt that was annotated last. An earlier prompt that this one has replaced for some examples is
@@ -20,28 +21,21 @@ from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from types import TracebackType
 
-from fiat_jax.errors import ConfigError, DataError, FiatError
+from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.paths import at, is_remote, local_copy
 from fiat_jax.reasoning.calls import Completion, Outcome, canonical, digest, now
+from fiat_jax.reasoning.schema import MAGIC, explained, prepare, reading
 from fiat_jax.records import numbered_jsonl, read_jsonl, write_whole
-
-_MAGIC = b"SQLite format 3\0"
-_APPLICATION = 0x46494131  # 'FIA1': our files, first format
-_SCHEMA = (
-    """CREATE TABLE prompts (prompt TEXT PRIMARY KEY, model TEXT NOT NULL, template TEXT NOT NULL,
-       turn INTEGER NOT NULL)""",
-    "CREATE TABLE requests (id TEXT, prompt TEXT, key TEXT NOT NULL, PRIMARY KEY (id, prompt))",
-    """CREATE TABLE completions (key TEXT PRIMARY KEY, rationale TEXT NOT NULL, prompt_tokens INTEGER,
-       completion_tokens INTEGER, finish_reason TEXT, time TEXT NOT NULL)""",
-    """CREATE VIEW rationales AS
-       SELECT id, rationale, model, prompt, turn, key, prompt_tokens, completion_tokens, finish_reason, time
-       FROM requests JOIN prompts USING (prompt) JOIN completions USING (key)""",
-    f"PRAGMA application_id = {_APPLICATION}",
-)
 
 _REQUEST = """INSERT INTO requests VALUES (?, ?, ?)
    ON CONFLICT (id, prompt) DO UPDATE SET key = excluded.key WHERE key != excluded.key"""
-_COMPLETION = "INSERT OR IGNORE INTO completions VALUES (?, ?, ?, ?, ?, ?)"
+_COMPLETION = """INSERT OR IGNORE INTO completions (key, rationale, prompt_tokens, completion_tokens,
+   finish_reason, time, cached_tokens, seconds, served_model, fingerprint)
+   VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?)"""
+_ANSWERED = "DELETE FROM failures WHERE key = ?"
+_FAILURE = """INSERT INTO failures VALUES (?, ?, 1, ?, ?)
+   ON CONFLICT (key) DO UPDATE SET reason = excluded.reason, times = times + 1,
+   set_aside = excluded.set_aside, time = excluded.time"""
 
 _log = logging.getLogger(__name__)
 
@@ -64,19 +58,12 @@ class Store:
                 "changes; name a local one, and copy it to the bucket when the annotation has ended."
             )
         self.path = Path(path)
-        self._lock = threading.Lock()
-        with _explained(self.path):
+        self._lock, self._pending_lock = threading.Lock(), threading.Lock()
+        self._pending: list[tuple[object, ...]] = []
+        with explained(self.path):
             self.path.parent.mkdir(parents=True, exist_ok=True)
             self._db = sqlite3.connect(self.path, timeout=30.0, check_same_thread=False)
-            if _has_tables(self._db):
-                _check_ours(self._db, self.path)
-            self._db.execute("PRAGMA journal_mode = WAL")
-            self._db.execute("PRAGMA synchronous = FULL")
-            self._db.execute("BEGIN IMMEDIATE")
-            with self._db:
-                if not _has_tables(self._db):
-                    for statement in _SCHEMA:
-                        self._db.execute(statement)
+            prepare(self._db, self.path)
 
     def plan(
         self, template: Mapping[str, object], model: str, keys: Mapping[str, str]
@@ -91,7 +78,7 @@ class Store:
         Returns:
           The finish reason of each request that is already answered, by key.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             prompt = _make_latest(db, template, model)
             db.executemany(_REQUEST, [(id, prompt, key) for id, key in keys.items()])
             answered = dict(
@@ -99,10 +86,50 @@ class Store:
             )
         return {key: answered[key] for key in keys.values() if key in answered}
 
-    def put(self, key: str, completion: Completion) -> None:
-        """Keeps the answer to a request; it is on the disk when this returns."""
-        with self._writing() as db:
-            db.execute(_COMPLETION, _row(key, completion, now()))
+    def put(self, key: str, completion: Completion, seconds: float | None = None) -> None:
+        """Keeps the answer to a request; it is on the disk when this returns.
+
+        Answers that come while another is written wait for it, and then share one commit.
+
+        Args:
+          key: of the request.
+          completion: the answer.
+          seconds: how long it has taken.
+        """
+        with self._pending_lock:
+            self._pending.append(_row(key, completion, now(), seconds))
+        with self._lock:
+            with self._pending_lock:
+                rows, self._pending = self._pending, []
+            if not rows:  # another thread has written this one too
+                return
+            try:
+                with explained(self.path), self._db as db:
+                    _answer(db, rows)
+            except BaseException:
+                with self._pending_lock:
+                    self._pending = rows + self._pending  # each thread then finds out for itself
+                raise
+
+    def fail(self, failures: Iterable[tuple[str, str, bool]]) -> None:
+        """Notes requests that have failed.
+
+        Args:
+          failures: of each its key, the reason, and whether it is set aside: not to be asked again unless
+            told.
+        """
+        with self.writing() as db:
+            db.executemany(_FAILURE, [(*failure, now()) for failure in failures])
+
+    def set_aside(self) -> dict[str, str]:
+        """Why each request that has failed for good has no answer, by key, and how often it was asked."""
+        with explained(self.path), self._lock:
+            return dict(
+                self._db.execute(
+                    """SELECT key, reason || iif(times > 1, ' (' || times || ' times)', '') FROM failures
+                       WHERE set_aside"""
+                )
+            )
 
     def begin(self, template: Mapping[str, object], model: str) -> str:
         """Makes a prompt the latest one, for examples that are not known yet.
@@ -113,12 +140,12 @@ class Store:
         Returns:
           What `find` and `keep` know the prompt by.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             return _make_latest(db, template, model)
 
     def find(self, prompt: str, id: str, key: str) -> str | None:
         """The rationale of an example if its request is answered already; it is noted as the example's."""
-        with self._writing() as db:
+        with self.writing() as db:
             found = db.execute("SELECT rationale FROM completions WHERE key = ?", (key,)).fetchone()
             if found is None:
                 return None
@@ -127,13 +154,13 @@ class Store:
 
     def keep(self, prompt: str, id: str, key: str, completion: Completion) -> None:
         """Keeps the answer to an example's request; it is on the disk when this returns."""
-        with self._writing() as db:
+        with self.writing() as db:
             db.execute(_REQUEST, (id, prompt, key))
-            db.execute(_COMPLETION, _row(key, completion, now()))
+            _answer(db, [_row(key, completion, now())])
 
     def answered(self) -> Iterator[tuple[str, str | None]]:
         """The key and the finish reason of every answer, under any prompt."""
-        with _explained(self.path):
+        with explained(self.path):
             yield from self._db.execute("SELECT key, finish_reason FROM completions")
 
     def fold(self, template: Mapping[str, object], model: str, outcomes: Iterable[Outcome]) -> None:
@@ -144,13 +171,13 @@ class Store:
           model: the model's name.
           outcomes: one a request, in any order; they are not held.
         """
-        with self._writing() as db:
+        with self.writing() as db:
             prompt = _make_latest(db, template, model)
             for outcome in outcomes:
                 db.executemany(_REQUEST, [(id, prompt, outcome.key) for id in outcome.ids])
                 if outcome.answer is not None:
                     row = _row(outcome.key, outcome.answer.completion, outcome.answer.time)
-                    db.execute(_COMPLETION, row)
+                    _answer(db, [row])
 
     def close(self) -> None:
         """Folds the journal into the one file, unless someone else reads it now."""
@@ -168,8 +195,9 @@ class Store:
         self.close()
 
     @contextlib.contextmanager
-    def _writing(self) -> Iterator[sqlite3.Connection]:
-        with self._lock, _explained(self.path), self._db:
+    def writing(self) -> Iterator[sqlite3.Connection]:
+        """The database inside a transaction: all that is done in it is kept, or nothing."""
+        with self._lock, explained(self.path), self._db:
             yield self._db
 
 
@@ -200,7 +228,7 @@ def cut_at_limit(path: str | Path) -> set[tuple[str, str]] | None:
         rows = [row for row in read_jsonl(path, ("id", "rationale")) if "finish_reason" in row]
         cut = ((str(row["id"]), row["rationale"]) for row in rows if row["finish_reason"] == "length")
         return set(cut) if rows else None
-    with _reading(local_copy(path)) as db:
+    with reading(local_copy(path)) as db:
         return set(db.execute("SELECT id, rationale FROM rationales WHERE finish_reason = 'length'"))
 
 
@@ -214,22 +242,11 @@ def _is_store(path: Path) -> bool:
     if not path.is_file():
         return False
     with path.open("rb") as file:
-        return file.read(len(_MAGIC)) == _MAGIC
-
-
-@contextlib.contextmanager
-def _reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A store, open for reading only."""
-    with (
-        _explained(path),
-        contextlib.closing(sqlite3.connect(f"{path.resolve().as_uri()}?mode=ro", uri=True)) as db,
-    ):
-        _check_ours(db, path)
-        yield db
+        return file.read(len(MAGIC)) == MAGIC
 
 
 def _from_store(path: Path) -> dict[str, str]:
-    with _reading(path) as db:
+    with reading(path) as db:
         rows = db.execute(
             """SELECT id, prompt, rationale FROM requests JOIN prompts USING (prompt)
                LEFT JOIN completions USING (key) ORDER BY turn, id"""
@@ -276,7 +293,12 @@ def _make_latest(db: sqlite3.Connection, template: Mapping[str, object], model: 
     return prompt
 
 
-def _row(key: str, completion: Completion, time: str) -> tuple[object, ...]:
+def _answer(db: sqlite3.Connection, rows: list[tuple[object, ...]]) -> None:
+    db.executemany(_COMPLETION, rows)
+    db.executemany(_ANSWERED, [(row[0],) for row in rows])
+
+
+def _row(key: str, completion: Completion, time: str, seconds: float | None = None) -> tuple[object, ...]:
     return (
         key,
         completion.text,
@@ -284,26 +306,8 @@ def _row(key: str, completion: Completion, time: str) -> tuple[object, ...]:
         completion.completion_tokens,
         completion.finish_reason,
         time,
+        completion.cached_tokens,
+        seconds,
+        completion.model,
+        completion.fingerprint,
     )
-
-
-def _has_tables(db: sqlite3.Connection) -> bool:
-    return db.execute("SELECT 1 FROM sqlite_master").fetchone() is not None
-
-
-def _check_ours(db: sqlite3.Connection, path: Path) -> None:
-    if db.execute("PRAGMA application_id").fetchone()[0] != _APPLICATION:
-        raise DataError(
-            f"{path}: expected a rationale store, found another sqlite database; name another file."
-        )
-
-
-@contextlib.contextmanager
-def _explained(path: Path) -> Iterator[None]:
-    """Turns what sqlite and the disk say into one sentence."""
-    try:
-        yield
-    except (sqlite3.NotSupportedError, sqlite3.OperationalError, OSError) as error:
-        raise FiatError(f"{path}: the rationale store cannot be read or written ({error}).") from None
-    except sqlite3.DatabaseError as error:
-        raise DataError(f"{path}: expected a rationale store, found something else ({error}).") from None

@@ -12,12 +12,12 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
+from fiat_jax.decoding.queue import Queue
 from fiat_jax.decoding.stream import Answer, Request, Take
 from fiat_jax.errors import ConfigError, DataError, did_you_mean
 from fiat_jax.reasoning import CallError
 from fiat_jax.serving.limits import Limits
 from fiat_jax.serving.metrics import Metrics
-from fiat_jax.serving.queue import Queue
 from fiat_jax.serving.workers import Workers
 from fiat_jax.study.predictor import Predictor
 

@@ -89,7 +89,7 @@ def assemble_bank(experiment: Experiment, runs: Mapping[str, Run]) -> AdapterBan
         _check_run(name, run, expected)
     mesh, pretrained = experiment.mesh.build(), experiment.base.open()
     config, fingerprint = pretrained.config, pretrained.fingerprint()
-    check_vocabulary(experiment, config)
+    check_vocabulary(experiment.task.vocabulary, experiment.task.tokens(), experiment.base.path, config)
     check_same("base", fingerprint)
     members, steps = [], {}
     for name, run in runs.items():

@@ -24,6 +24,7 @@ from fiat_jax.adapters import (
 from fiat_jax.checkpoints import Base
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
+from fiat_jax.data.vocabularies import Tokens
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5, T5Config
 from fiat_jax.models.quantised import is_quantised
@@ -126,7 +127,7 @@ def assemble(experiment: Experiment, seed: int) -> Network:
     mesh, adapter = experiment.mesh.build(), experiment.adapter
     pretrained = experiment.base.open()
     config = pretrained.config
-    check_vocabulary(experiment, config)
+    check_vocabulary(experiment.task.vocabulary, experiment.task.tokens(), experiment.base.path, config)
     model = T5(config, adapter)
     key = jax.random.key(seed)
     placement = shardings(abstract_variables(model), mesh)
@@ -161,14 +162,13 @@ def _labelled(learned: Variables, base: Variables, model: T5, task: Task) -> Var
     return {"adapter": {adapter.name: {"prompt": started}}}
 
 
-def check_vocabulary(experiment: Experiment, config: T5Config) -> None:
-    """Makes sure that the task's vocabulary can be the model's.
+def check_vocabulary(vocabulary: str, tokens: Tokens, base: str, config: T5Config) -> None:
+    """Makes sure that a vocabulary can be that of a base.
 
     Raises:
       ConfigError: it has too many ids, or its special ones are others.
     """
-    tokens = experiment.task.tokens()
-    whose = f"{experiment.task.vocabulary}: expected the vocabulary of {experiment.base.path}, with"
+    whose = f"{vocabulary}: expected the vocabulary of {base}, with"
     if tokens.size > config.vocab_size:
         raise ConfigError(
             f"{whose} at most {config.vocab_size} ids, as its embedding has, found {tokens.size}; "

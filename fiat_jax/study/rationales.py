@@ -10,7 +10,7 @@ from typing import Any
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.parallel.hosts import is_first
-from fiat_jax.reasoning import CallError, Completion, OpenAI, Prompt, Replay, Request, Store, open_rationales
+from fiat_jax.reasoning import CallError, Client, Completion, Prompt, Replay, Request, Store, open_rationales
 from fiat_jax.reasoning.calls import digest
 from fiat_jax.records import fill
 
@@ -27,7 +27,7 @@ class Reasoner:
     """
 
     rationales: str | None = None
-    client: OpenAI | Replay | None = None
+    client: Client | None = None
     prompt: Prompt | None = None
     concurrency: int = 8
 
@@ -36,7 +36,7 @@ class Reasoner:
             raise ConfigError(f"concurrency: expected 1 or more, found {self.concurrency}.")
         if self.client is not None and self.rationales is None:
             raise ConfigError("rationales: expected a store to keep the client's answers in, found none.")
-        if self.prompt is None and isinstance(self.client, OpenAI):
+        if self.client is not None and self.prompt is None and not isinstance(self.client, Replay):
             raise ConfigError("prompt: expected a prompt for the large model, found none; bind @Prompt().")
 
     def described(self) -> str:
@@ -182,8 +182,8 @@ class Rationales:
             completion = self._reasoner.client.complete(request, self._pause)
         except CallError as error:
             raise CallError(f"example {request.id!r} has no rationale: {error}.") from None
-        if not completion.text.strip():
-            raise CallError(f"example {request.id!r} has no rationale: the answer is empty.")
+        if refusal := completion.refusal():
+            raise CallError(f"example {request.id!r} has no rationale: {refusal}.")
         return completion
 
     def _pause(self, seconds: float) -> None:

@@ -83,6 +83,13 @@ def test_a_commands_help_shows_its_flags_parameters_and_settings(fiat):
     assert "Recipe.notes: dict[str, float] = dict()" in out
 
 
+def test_help_shows_a_protocol_as_the_settings_that_keep_it_and_theirs_too(fiat):
+    code, out, _ = fiat("roast", "--help")
+    assert code == 0
+    assert "roast.spare: Oven | Stove | None = None" in out
+    assert "Stove.flames: int = 4" in out
+
+
 @pytest.mark.parametrize(("verb", "name"), configurables.verbs().items())
 def test_every_real_command_has_help(verb, name, capsys):
     assert main([verb, "--help"]) == 0
@@ -221,3 +228,35 @@ def test_the_program_is_quiet_about_the_libraries_under_it():
         "logging.getLogger('flax').info('theirs')"
     )
     assert _python(code, env={**os.environ, "PYTHONWARNINGS": ""}).stderr == "ours\n"
+
+
+ORDER = {"dishes": (), "table": "", "most_cost": None, "hurry": False, "dry_run": False}
+
+
+@pytest.mark.parametrize(
+    ("words", "given"),
+    [
+        ([], {}),
+        (["--dishes=soup", "--dishes", "it's"], {"dishes": ("soup", "it's")}),
+        (["--table=by the 'window'"], {"table": "by the 'window'"}),
+        (["--most_cost=0"], {"most_cost": 0.0}),
+        (["--most-cost", "2.5", "--hurry"], {"most_cost": 2.5, "hurry": True}),
+        (["--gin.order.most_cost=1", "--most_cost=2"], {"most_cost": 2.0}),
+    ],
+)
+def test_some_parameters_are_flags_too(fiat, served, words, given):
+    assert fiat("order", *words)[0] == 0
+    assert served == [ORDER | given]
+
+
+def test_a_dry_run_that_is_a_parameter_runs_the_command_after_the_configuration(fiat, served):
+    code, out, _ = fiat("order", "--table=2", "--dry_run")
+    assert code == 0 and "order.table = '2'" in out
+    assert served == [ORDER | {"table": "2", "dry_run": True}]
+
+
+def test_flags_of_parameters_are_checked_and_explained(fiat, served):
+    code, _, err = fiat("order", "--most_cost=much")
+    assert code == 2 and "argument --most_cost" in err and not served
+    _, out, _ = fiat("order", "--help")
+    assert "--most_cost VALUE" in out and "at the most." in out

@@ -8,6 +8,7 @@ from random_t5s import LENGTH, WIDTHS, ask, decoder, questions, random_t5, token
 
 from fiat_jax.adapters import LoRA, PrefixTuning, SoftPrompt, bank
 from fiat_jax.decoding import BeamSearch, Greedy, Sample, generate
+from fiat_jax.decoding.stream import _chunk
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5
 
@@ -116,6 +117,13 @@ def test_an_adapter_that_is_not_in_the_bank_is_refused():
     one = decoder(T5(bare.config, settings), {**variables, "adapter": weights}, Greedy())
     with pytest.raises(ConfigError, match="expected the number of an adapter, 0 to 0"):
         ask(one, [questions(1)[0]._replace(adapter=1)])
+
+
+@pytest.mark.parametrize(
+    ("sizes", "count", "begun"), [((2, 4), 1, 2), ((2, 4), 3, 4), ((2, 8, 32), 5, 2), ((1, 4), 2, 1)]
+)
+def test_some_rows_are_begun_however_few_come_and_however_many_devices_share_a_batch(sizes, count, begun):
+    assert _chunk(sizes, count) == begun
 
 
 def _learned(model, variables, seed):

@@ -1,4 +1,4 @@
-"""A server on loopback that answers like OpenAI's /v1/chat/completions, and fails as real ones do.
+"""A server on loopback that answers like OpenAI's /v1, or as other providers do, and fails as real ones do.
 
 It counts, from its own side, what it was asked and what it answered in full, by the text of the last
 message; and it can withhold every further answer, so that a test knows what is in flight.
@@ -7,10 +7,12 @@ message; and it can withhold every further answer, so that a test knows what is 
 import contextlib
 import json
 import random
+import socket
+import struct
 import threading
 import time
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
@@ -19,11 +21,15 @@ SILENCE_S = 2.5
 
 @dataclass(frozen=True)
 class Reply:
-    """What to answer instead of a completion. A status of 0 is none at all: the connection is dropped."""
+    """What to answer instead of a completion. A status of 0 is none at all: the connection is dropped.
+
+    `good` is whether a status of 200 counts as an answer.
+    """
 
     status: int
     body: str = ""
     headers: dict[str, str] = field(default_factory=dict)
+    good: bool = True
 
 
 Fault = Callable[[str, int], Reply | None]
@@ -33,15 +39,18 @@ RATE_LIMIT = Reply(429, '{"error": {"message": "slow down"}}', {"Retry-After": "
 BROKEN = Reply(500, '{"error": {"message": "out of order"}}')
 DROPPED = Reply(0)
 SILENT = Reply(0, "after a while")
-MALFORMED = Reply(200, '{"choices": [{"message": {"role": "assist')
+MALFORMED = Reply(200, '{"choices": [{"message": {"role": "assist', good=False)
+RESET = Reply(200, '{"choices": [{"message": {"role": "assistant"', {"Content-Length": "999"}, good=False)
+ERROR_BODY = Reply(200, '{"error": {"message": "overloaded"}}', good=False)
+PAGE = Reply(200, "<html>please sign in</html>", {"Content-Type": "text/html"}, good=False)
 
 
-def flaky(rate: float, seed: int) -> Fault:
-    """Fails a share of the attempts, the same ones each time, in all four ways."""
+def flaky(rate: float, seed: int, ways: Sequence[Reply] = (RATE_LIMIT, BROKEN, SILENT, MALFORMED)) -> Fault:
+    """Fails a share of the attempts, the same ones each time, in several ways."""
 
     def fault(text: str, attempt: int) -> Reply | None:
         draw = random.Random(f"{seed} {attempt} {text}")
-        return draw.choice([RATE_LIMIT, BROKEN, SILENT, MALFORMED]) if draw.random() < rate else None
+        return draw.choice(ways) if draw.random() < rate else None
 
     return fault
 
@@ -50,7 +59,41 @@ def completion(text: str, **fields: object) -> str:
     """A body as OpenAI writes it."""
     choice = {"index": 0, "message": {"role": "assistant", "content": text}, "finish_reason": "stop"} | fields
     usage = {"prompt_tokens": 11, "completion_tokens": 7, "total_tokens": 18}
-    return json.dumps({"object": "chat.completion", "model": "fake", "choices": [choice], "usage": usage})
+    return json.dumps(
+        {
+            "object": "chat.completion",
+            "model": "fake-1",
+            "system_fingerprint": "fp",
+            "choices": [choice],
+            "usage": usage,
+        }
+    )
+
+
+def text_completion(text: str, **fields: object) -> str:
+    """The same for a text that is continued."""
+    choice = {"index": 0, "text": text, "finish_reason": "stop"} | fields
+    usage = {"prompt_tokens": 11, "completion_tokens": 7, "prompt_tokens_details": {"cached_tokens": 5}}
+    return json.dumps({"object": "text_completion", "choices": [choice], "usage": usage})
+
+
+def generated(text: str, **fields: object) -> str:
+    """A body as Gemini writes it, after it thought."""
+    parts = [{"text": "hm", "thought": True}, {"text": text}]
+    candidate = {"content": {"role": "model", "parts": parts}, "finishReason": "STOP"} | fields
+    usage = {"promptTokenCount": 11, "cachedContentTokenCount": 5}
+    usage |= {"candidatesTokenCount": 4, "thoughtsTokenCount": 3}
+    return json.dumps({"candidates": [candidate], "usageMetadata": usage, "modelVersion": "fake-1"})
+
+
+def message(text: str, **fields: object) -> str:
+    """A body as Anthropic writes it, after it thought."""
+    content = [{"type": "thinking", "thinking": "hm"}, {"type": "text", "text": text}]
+    usage = {"input_tokens": 2, "cache_creation_input_tokens": 4, "cache_read_input_tokens": 5}
+    usage |= {"output_tokens": 7}
+    body = {"type": "message", "model": "fake-1", "role": "assistant", "content": content}
+    body |= {"stop_reason": "end_turn"}
+    return json.dumps(body | {"usage": usage} | fields)
 
 
 class _Server(ThreadingHTTPServer):
@@ -59,6 +102,17 @@ class _Server(ThreadingHTTPServer):
 
 class FakeOpenAI:
     """The server, as a context manager; ended, it has finished every answer it began."""
+
+    base, paths = "/v1", ("/chat/completions", "/completions")
+
+    def text_of(self, body: dict) -> str:
+        """What a request is counted by: its last message."""
+        return body["messages"][-1]["content"] if "messages" in body else body["prompt"]
+
+    def answer_to(self, path: str, text: str) -> str:
+        """The body of a proper answer."""
+        made = completion if path.endswith("/chat/completions") else text_completion
+        return made(f"thoughts on {text}")
 
     def __init__(self, fault: Fault = lambda text, attempt: None) -> None:
         self.fault = fault
@@ -72,15 +126,16 @@ class FakeOpenAI:
         self.held = 0
         self._begun = 0
         self._limit: int | None = None
+        self._most: int | None = None
+        self._seconds, self._in_flight = 0.0, 0
         self._gate, self._answer_held = threading.Event(), False
-        self._server = _Server(("127.0.0.1", 0), self._handler())
-        self._server.daemon_threads = False
+        self._server = self._listening(0)
         self._epoch = 0
 
     @property
     def url(self) -> str:
         """The base URL; it changes when held calls are dropped, and calls to an earlier one get no answer."""
-        return f"http://127.0.0.1:{self._server.server_port}/{self._epoch}/v1"
+        return f"http://127.0.0.1:{self._server.server_port}/{self._epoch}{self.base}"
 
     def hold_after(self, answers: int) -> None:
         """Answers so many more requests, then withholds whatever comes until `release`."""
@@ -94,6 +149,18 @@ class FakeOpenAI:
             self._epoch += not answer
         self._gate.set()
 
+    def at_a_time(self, most: int, seconds: float) -> None:
+        """Takes so long for each answer, and refuses what comes while so many are being answered."""
+        self._most, self._seconds = most, seconds
+
+    def refuse(self, seconds: float) -> None:
+        """Finishes the answers that are begun, and refuses connections for a while."""
+        port = self._server.server_port
+        self._close()
+        time.sleep(seconds)
+        self._server = self._listening(port)
+        self.__enter__()
+
     def __enter__(self) -> "FakeOpenAI":
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.05,))
         self._thread.start()
@@ -101,6 +168,14 @@ class FakeOpenAI:
 
     def __exit__(self, *error: object) -> None:
         self.release(answer=False)
+        self._close()
+
+    def _listening(self, port: int) -> _Server:
+        server = _Server(("127.0.0.1", port), self._handler())
+        server.daemon_threads = False
+        return server
+
+    def _close(self) -> None:
         self._server.shutdown()
         self._server.server_close()
         self._thread.join()
@@ -108,10 +183,13 @@ class FakeOpenAI:
     def _reply(self, path: str, text: str) -> Reply:
         """Decides, under the lock, what one attempt gets; holds it first if it shall be held."""
         with self._lock:
-            if path != f"/{self._epoch}/v1/chat/completions":
+            if path.removeprefix(f"/{self._epoch}{self.base}") not in self.paths:
                 return DROPPED
             attempt = self.asked[text]
             self.asked[text] += 1
+            if self._most is not None and self._in_flight >= self._most:
+                return Reply(429)
+            self._in_flight += 1
             hold = self._limit is not None and self._begun >= self._limit
             reply = None if hold else self.fault(text, attempt)
             self.held += hold
@@ -121,7 +199,10 @@ class FakeOpenAI:
             reply = None if self._answer_held else DROPPED
         elif reply == SILENT:
             time.sleep(SILENCE_S)
-        return reply or Reply(200, completion(f"thoughts on {text}"))
+        time.sleep(self._seconds)
+        with self._lock:
+            self._in_flight -= 1
+        return reply or Reply(200, self.answer_to(path, text))
 
     def _handler(self) -> type[BaseHTTPRequestHandler]:
         fake = self
@@ -129,7 +210,7 @@ class FakeOpenAI:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 body = json.loads(self.rfile.read(int(self.headers["Content-Length"])))
-                text = body["messages"][-1]["content"]
+                text = fake.text_of(body)
                 with fake._lock:
                     fake.times.append(time.monotonic())
                     fake.headers.append(dict(self.headers))
@@ -138,7 +219,7 @@ class FakeOpenAI:
                 with contextlib.suppress(OSError):  # the client may be gone
                     if reply.status:
                         self._write(reply)
-                    proper = reply.status == 200 and reply != MALFORMED
+                    proper = reply.status == 200 and reply.good
                     with fake._lock:
                         fake.answered[text] += proper
                         fake.failed[reply.status] += not proper
@@ -150,8 +231,37 @@ class FakeOpenAI:
                     self.send_header(name, value)
                 self.end_headers()
                 self.wfile.write(body)
+                if reply == RESET:  # closed at once, unread bytes and all
+                    self.wfile.flush()
+                    option = struct.pack("ii", 1, 0)
+                    self.connection.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, option)
+                    self.connection.close()
 
             def log_message(self, *_: object) -> None:
                 pass
 
         return Handler
+
+
+class FakeGemini(FakeOpenAI):
+    """The same, as Google answers."""
+
+    base, paths = "/v1beta", ("/models/fake:generateContent",)
+
+    def text_of(self, body: dict) -> str:
+        return body["contents"][-1]["parts"][0]["text"]
+
+    def answer_to(self, path: str, text: str) -> str:
+        return generated(f"thoughts on {text}")
+
+
+class FakeAnthropic(FakeOpenAI):
+    """The same, as Anthropic answers."""
+
+    paths = ("/messages",)
+
+    def text_of(self, body: dict) -> str:
+        return body["messages"][-1]["content"][0]["text"]
+
+    def answer_to(self, path: str, text: str) -> str:
+        return message(f"thoughts on {text}")

@@ -14,6 +14,7 @@ from fiat_jax.errors import ConfigError, DataError, FiatError
 from fiat_jax.reasoning import (
     CallError,
     Completion,
+    GaveUp,
     Prompt,
     Request,
     Store,
@@ -45,10 +46,10 @@ class Model:
         return answer if isinstance(answer, Completion) else Completion(answer)
 
 
-def failing(*texts: str) -> Callable[[str], str]:
+def failing(*texts: str, error: type[CallError] = GaveUp) -> Callable[[str], str]:
     def answer(text: str) -> str:
         if text in texts:
-            raise CallError(f"no luck with {text}")
+            raise error(f"no luck with {text}")
         return f"re {text}"
 
     return answer
@@ -91,7 +92,9 @@ def test_another_prompt_is_another_request(path: Path) -> None:
     assert model.asked == {"a": 2}
 
 
-def test_a_failure_does_not_stop_the_others_is_not_stored_and_is_asked_again(path: Path) -> None:
+def test_a_failure_that_may_pass_does_not_stop_the_others_is_not_stored_and_is_asked_again(
+    path: Path,
+) -> None:
     splits = rows(*"abcdef")
     with pytest.raises(
         FiatError, match=r"4 of 6 .* 2 have none \(e-1, e-4\), the last failure: no luck"

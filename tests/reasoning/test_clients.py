@@ -10,8 +10,8 @@ import pytest
 from fake_openai import BROKEN, DROPPED, MALFORMED, FakeOpenAI, Reply, completion
 
 from fiat_jax.errors import ConfigError, DataError
-from fiat_jax.reasoning import CallError, Completion, OpenAI, Replay, Request
-from fiat_jax.reasoning.calls import digest
+from fiat_jax.reasoning import CallError, Completion, GaveUp, OpenAI, Replay, Request
+from fiat_jax.reasoning.calls import Pause, digest
 from fiat_jax.reasoning.retry import retry_after
 
 REQUEST = Request("e-1", ({"role": "user", "content": "why"},))
@@ -38,8 +38,31 @@ def once(reply: Reply) -> FakeOpenAI:
 def test_a_completion_carries_text_tokens_and_why_it_ended() -> None:
     with once(Reply(200, completion(" so \n", finish_reason="length"))) as server:
         answer, pauses = ask(server)
-    assert answer == Completion("so", prompt_tokens=11, completion_tokens=7, finish_reason="length")
+    assert answer == Completion("so", 11, 7, "length", model="fake-1", fingerprint="fp")
     assert pauses == []
+
+
+def test_a_completion_says_what_was_cached_and_which_revision_has_answered() -> None:
+    body = json.loads(completion("so")) | {"model": "fake-2026-01", "system_fingerprint": "fp_1"}
+    body["usage"]["prompt_tokens_details"] = {"cached_tokens": 5}
+    with once(Reply(200, json.dumps(body))) as server:
+        answer, _ = ask(server)
+    assert answer == Completion("so", 11, 7, "stop", 5, "fake-2026-01", "fp_1")
+
+
+def test_a_pause_tells_whether_the_server_was_busy() -> None:
+    for status, busy in ((429, True), (500, False)):
+        with once(Reply(status)) as server:
+            _, [pause] = ask(server)
+        assert isinstance(pause, Pause) and pause.busy == busy
+
+
+def test_attempts_that_are_used_up_may_be_made_another_time_and_a_refusal_may_not() -> None:
+    with FakeOpenAI(lambda text, attempt: BROKEN) as server, pytest.raises(GaveUp):
+        ask(server, max_retries=1)
+    with FakeOpenAI(lambda text, attempt: Reply(400)) as server, pytest.raises(CallError) as caught:
+        ask(server)
+    assert not isinstance(caught.value, GaveUp)
 
 
 def test_the_body_is_the_payload_and_the_key_a_bearer_header() -> None:

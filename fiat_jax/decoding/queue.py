@@ -1,4 +1,4 @@
-"""Requests from many handlers to the one thread that decodes, and the answers back."""
+"""Requests from many threads to the one that decodes, and the answers back."""
 
 import threading
 from collections import deque

@@ -1,0 +1,238 @@
+"""What clients over HTTP share: where to, with which key, what may pass and what cannot."""
+
+import json
+import logging
+import os
+import ssl
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from functools import cache
+from typing import Any
+
+import httpx
+
+from fiat_jax.errors import ConfigError
+from fiat_jax.reasoning.calls import CallError, Completion, Wait
+from fiat_jax.reasoning.retry import TryAgain, persist, retry_after
+
+Read = Callable[[Any], Completion]
+"""A completion from the JSON of an answer. Where it is no such answer, any error of a look-up will do; a
+CallError says that there is one, and that it refuses."""
+
+_NO_CREDIT = ("insufficient_quota", "credit balance is too low")
+_BAD_KEY = "API_KEY_INVALID"  # as Google says it, with status 400
+_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+
+
+@dataclass(frozen=True)
+class Service:
+    """What is known of a provider.
+
+    Attributes:
+      url: its own address, which is not called without a key; '' if it has none.
+      kind: what it answers with, as in 'expected chat completions'.
+      key: the environment variable that holds the key; '' if none is sent.
+      address: the environment variable that holds another address; '' for none.
+      header: that carries the key.
+      before: what stands before the key in it.
+      headers: others that every call carries.
+    """
+
+    url: str
+    kind: str
+    key: str = ""
+    address: str = ""
+    header: str = "Authorization"
+    before: str = "Bearer "
+    headers: Mapping[str, str] = field(default_factory=dict)
+
+
+class Http:
+    """Asks one service, from many threads at once.
+
+    Time-outs, dropped connections, answers that are not what they should be and the statuses 408, 409, 429
+    and 5xx are tried again. The key is read from the environment at each attempt and kept nowhere.
+
+    Args:
+      service: who is asked.
+      base_url: where; None for the service's own address, or that of the environment.
+      timeout_s: how long it may stay silent.
+      max_retries: attempts after the first.
+    """
+
+    def __init__(self, service: Service, base_url: str | None, timeout_s: float, max_retries: int) -> None:
+        for name in ("httpx", "httpcore"):  # a line a call at INFO, and the server's headers at DEBUG
+            logging.getLogger(name).setLevel(logging.WARNING)
+        self._service, self._base_url = service, base_url
+        self._timeout_s, self._max_retries = timeout_s, max_retries
+        self._client = httpx.Client(
+            timeout=timeout_s,
+            limits=httpx.Limits(max_connections=None, max_keepalive_connections=None),
+            verify=_certificates(),
+            # Without a key it is a server of this process, which no proxy of the environment leads to.
+            trust_env=bool(service.key),
+        )
+
+    def complete(self, path: str, body: str, model: str, read: Read, wait: Wait) -> Completion:
+        """Posts a request until it is answered.
+
+        Args:
+          path: after the base URL.
+          body: JSON.
+          model: what errors call the model.
+          read: reads the answer.
+          wait: how to pause between attempts.
+
+        Raises:
+          CallError, ConfigError: as `Client.complete`.
+        """
+        return persist(lambda: self._attempt(path, body, model, read), self._max_retries, wait)
+
+    def _attempt(self, path: str, body: str, model: str, read: Read) -> Completion:
+        service, url = self._service, self._url(path)
+        key = _key(service.key)
+        if service.key and key is None and url.host == httpx.URL(service.url).host:
+            raise ConfigError(
+                f"expected a key in {service.key}, found none; set it, or base_url for another server."
+            )
+        headers = {"Content-Type": "application/json", **service.headers}
+        if key:
+            headers[service.header] = service.before + key
+        try:
+            response = self._client.post(url, content=body, headers=headers)
+        except httpx.TimeoutException:
+            raise TryAgain(f"{url.host} was silent for {self._timeout_s:g} s") from None
+        except httpx.RequestError as error:
+            raise TryAgain(f"{url.host}: {_without(key, str(error) or type(error).__name__)}") from None
+        if response.status_code == 200:
+            return self._read(response, key, read)
+        raise self._refusal(response, _without(key, _reason(response)), model)
+
+    def _url(self, path: str) -> httpx.URL:
+        service = self._service
+        base = self._base_url or os.environ.get(service.address) or service.url
+        expected = f"base_url: expected an address like {service.url}"
+        try:
+            url = httpx.URL(base.rstrip("/") + path)
+        except httpx.InvalidURL:
+            raise ConfigError(f"{expected}.") from None
+        if url.scheme not in ("http", "https") or not url.host or url.userinfo:
+            raise ConfigError(f"{expected}, without user or password; a key belongs in {service.key}.")
+        return url
+
+    def _read(self, response: httpx.Response, key: str | None, read: Read) -> Completion:
+        """Reads an answer of status 200."""
+        try:
+            return read(json.loads(response.content))
+        except _UNREADABLE:
+            kind = response.headers.get("Content-Type", "a body")
+            found = f"{response.url.host} answered 200 with {kind} in the place of {self._service.kind}"
+            raise TryAgain(_without(key, f"{found} ({_reason(response)[:300]})")) from None
+
+    def _refusal(self, response: httpx.Response, reason: str, model: str) -> Exception:
+        """The exception for a status other than 200."""
+        status, host, service = response.status_code, response.url.host, self._service
+        found = f"{host} answered {status} ({reason[:300]})" if reason else f"{host} answered {status}"
+        if status == 402 or any(word in reason for word in _NO_CREDIT):
+            return ConfigError(
+                f"{found}: the account has no credit left; top it up, then run the same command."
+            )
+        if status in (408, 409, 429) or status >= 500:
+            return TryAgain(found, _asked_to_wait(response), busy=status in (429, 529))
+        if status in (401, 403) or _BAD_KEY in response.text:
+            return ConfigError(f"{found}: expected a key that may use {model!r}; check {service.key}.")
+        if status == 404 or status < 400:
+            return ConfigError(
+                f"{found}: expected {service.kind} of {model!r} there; check base_url and model."
+            )
+        return CallError(found)
+
+
+def check(name: str, extra: Mapping[str, Any], ours: tuple[str, ...], timeout_s: float, retries: int) -> None:
+    """Checks the settings that clients share.
+
+    Args:
+      name: of the client.
+      extra: further fields of the body.
+      ours: those that may not be among them.
+      timeout_s: how long the server may stay silent.
+      retries: attempts after the first.
+
+    Raises:
+      ConfigError: they cannot work.
+    """
+    for field_name in ours:
+        if field_name in extra:
+            raise ConfigError(f"{name}.extra: {field_name!r} is set by fiat_jax itself; remove it.")
+    if timeout_s <= 0 or retries < 0:
+        raise ConfigError(
+            f"{name}: expected timeout_s above 0 and max_retries of 0 or more, "
+            f"found {timeout_s} and {retries}."
+        )
+
+
+def present(fields: Mapping[str, Any]) -> dict[str, Any]:
+    """The fields of a body that are not None."""
+    return {name: value for name, value in fields.items() if value is not None}
+
+
+def count(value: object) -> int | None:
+    """A number of tokens, where it is one."""
+    return value if isinstance(value, int) else None
+
+
+def said(value: object) -> str | None:
+    """What a server calls something, where it says it."""
+    return str(value) if value else None
+
+
+def total(*values: object) -> int | None:
+    """The sum of numbers of tokens; None where none of them is one."""
+    counts = [value for value in values if isinstance(value, int)]
+    return sum(counts) if counts else None
+
+
+@cache
+def _certificates() -> ssl.SSLContext:
+    """Whom to trust; reading them takes longer than many a call."""
+    return httpx.create_ssl_context()
+
+
+def _key(variable: str) -> str | None:
+    key = os.environ.get(variable, "").strip() if variable else ""
+    if not (key.isascii() and key.isprintable()):
+        raise ConfigError(f"{variable}: expected printable ASCII, found something else; set it anew.")
+    return key or None
+
+
+def _without(key: str | None, text: str) -> str:
+    """Text that may be shown: a server can echo the key. Placeholders such as EMPTY are no secret."""
+    return text.replace(key, "***") if key and len(key) >= 8 else text
+
+
+def _reason(response: httpx.Response) -> str:
+    """What the server says is wrong, on one short line."""
+    text = response.text
+    try:
+        error = json.loads(text)["error"]
+        text = error if isinstance(error, str) else f"{_kind(error)} {error['message']}"
+    except _UNREADABLE:
+        pass
+    return " ".join(text.split())
+
+
+def _kind(error: Mapping[str, Any]) -> str:
+    """What an error is called: some say it as its code, others beside a number."""
+    names = (error.get(name) for name in ("code", "type", "status"))
+    return next((name for name in names if isinstance(name, str)), "")
+
+
+def _asked_to_wait(response: httpx.Response) -> float | None:
+    """The seconds that a server asks to wait: in a header, or, as Google does, in the error's details."""
+    seconds = retry_after(response.headers.get("Retry-After"))
+    try:
+        details = [] if seconds is not None else json.loads(response.content)["error"]["details"]
+        delays = [detail["retryDelay"] for detail in details if "retryDelay" in detail]
+        return max((float(delay.removesuffix("s")) for delay in delays), default=seconds)
+    except _UNREADABLE:
+        return seconds
