@@ -1,5 +1,6 @@
 """Where the rationales of new rows come from: the row itself, a store or file, or the large model."""
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -113,6 +114,19 @@ class Rationales:
         self._answer(mine, request, key)
         return mine.result()
 
+    def of_another(self, row: Mapping[str, Any], seed: int) -> str:
+        """The rationale of another example of the same file, which follows from a row's id and a seed.
+
+        Raises:
+          DataError: there is no other.
+        """
+        path = fill(self._place, {"language": row["language"]})
+        others = [id for id in self._read(path) if id != row["id"]]
+        if not others:
+            raise DataError(f"{path}: expected rationales of other examples than {row['id']!r}, found none.")
+        chosen = int(hashlib.sha256(f"{seed} {row['id']} other".encode()).hexdigest(), 16) % len(others)
+        return self._read(path)[others[chosen]].strip()
+
     def close(self) -> None:
         """Closes the store."""
         if self._store is not None:
@@ -122,16 +136,19 @@ class Rationales:
         path = fill(self._place, {"language": row["language"]})
         if not path:
             raise DataError(f"{where}: expected a field 'rationale', or rationales of this run, found none.")
-        with self._lock:
-            if path not in self._files:
-                self._files[path] = open_rationales(path)
-        text = self._files[path].get(row["id"], "").strip()
+        text = self._read(path).get(row["id"], "").strip()
         if not text:
             raise DataError(
                 f"{where}: expected a rationale for {row['id']!r} in {path}, found none; write what is "
                 "missing with `fiat annotate`, or name a client to ask."
             )
         return text
+
+    def _read(self, path: str) -> Mapping[str, str]:
+        with self._lock:
+            if path not in self._files:
+                self._files[path] = open_rationales(path)
+        return self._files[path]
 
     def _request(self, row: Mapping[str, Any]) -> Request:
         prompt = self._reasoner.prompt
