@@ -55,27 +55,26 @@ def main() -> None:
 class Scored:
     """Scores of every answer, 0 to 100: `f1[arm, condition]` is [seeds, examples], `sure` alike.
 
-    Only seeds that all arms have are counted.
+    Where a run was stopped some arms have a seed more than others; arms are compared on those that both have.
     """
 
     def __init__(self, base: str, data: Path, answers: Path) -> None:
         self.about, tokens = json.loads((data / "about.json").read_text(encoding="utf-8")), load_tokens(base)
         runs = [json.loads(line) for line in answers.read_text(encoding="utf-8").splitlines()]
-        by_seed: dict[int, dict[str, Any]] = {}
-        for run in runs:
-            by_seed.setdefault(run["seed"], {})[run["arm"]] = run
-        whole = {seed: arms for seed, arms in sorted(by_seed.items()) if set(arms) == set(self.about["arms"])}
-        if not whole:
-            raise SystemExit(f"{answers}: expected a seed with all arms, found none; go on with run.py.")
-        self.seeds, self.device = list(whole), runs[0]["device"]
-        self.seconds = {arm: [one[arm]["train_s"] for one in whole.values()] for arm in self.about["arms"]}
+        by_arm: dict[str, list[dict[str, Any]]] = {arm: [] for arm in self.about["arms"]}
+        for run in sorted(runs, key=lambda one: one["seed"]):
+            by_arm[run["arm"]].append(run)
+        if lacking := [arm for arm, its in by_arm.items() if not its]:
+            raise SystemExit(f"{answers}: expected every arm, found no {lacking[0]}; go on with run.py.")
+        self.seeds, self.device = {arm: len(its) for arm, its in by_arm.items()}, runs[0]["device"]
+        self.seconds = {arm: [one["train_s"] for one in its] for arm, its in by_arm.items()}
         self.f1: dict[tuple[str, str], np.ndarray] = {}
         self.em: dict[tuple[str, str], np.ndarray] = {}
         self.sure: dict[tuple[str, str], np.ndarray] = {}
         for arm, names in self.about["arms"].items():
             for name in names:
                 good = self.about[name.split("/")[0]]["answers"]
-                given = [arms[arm]["answers"][name] for arms in whole.values()]
+                given = [run["answers"][name] for run in by_arm[arm]]
                 texts = [[tokens.decode(ids) for ids in one["ids"]] for one in given]
                 for into, score in ((self.f1, f1_score), (self.em, exact_match)):
                     into[arm, name] = np.array([_scores(score, good, one) for one in texts])
@@ -149,7 +148,13 @@ def differences(scored: Scored) -> dict[str, Any]:
             (arm, "test/bare"),
             ("instruction", "test/bare"),
         )
-    return {name: spread(f1[one] - f1[other]) for name, (one, other) in pairs.items()}
+    return {name: spread(paired(f1[one], f1[other])) for name, (one, other) in pairs.items()}
+
+
+def paired(one: np.ndarray, other: np.ndarray) -> np.ndarray:
+    """The difference on the seeds that both have."""
+    seeds = min(len(one), len(other))
+    return one[:seeds] - other[:seeds]
 
 
 def wrong(scored: Scored) -> dict[str, Any]:
@@ -180,7 +185,7 @@ def cascade(scored: Scored) -> dict[str, Any]:
         found["curves"][f"{name}: random"] = _curve(np.array([chance]))
     for share in (0.25, 0.5, 0.75):
         shares, qualities, f1 = [], [], scored.f1
-        for at in range(len(scored.seeds)):
+        for at in range(scored.seeds["held"]):
             held = [one["held", f"validation/{name}"][at] for one, name in
                     ((scored.sure, "bare"), (f1, "bare"), (f1, "own"))]  # fmt: skip
             asked = scored.sure["held", "test/bare"][at] < choose(trade_off(*held), share=share).threshold
@@ -252,13 +257,15 @@ def markdown(figures: dict[str, Any]) -> str:
     def seeds(one: dict[str, float]) -> str:
         return f"{one['least']:.1f} to {one['most']:.1f}"
 
-    rows = [f"{len(figures['seeds'])} seeds on {figures['device']}", ""]
-    rows += _head("arm", "rationale at test", "F1 (95 % over examples)", "single seeds", "EM")
+    rows = [figures["device"], ""]
+    rows += _head("arm", "seeds", "rationale at test", "F1 (95 % over examples)", "single seeds", "EM")
     for arm, names in figures["arms"].items():
         for name, both in names.items():
             if name.startswith("test/"):
                 f1, em = both["f1"], both["em"]["mean"]
-                rows.append(_row(arm, READ[name[5:]], value(f1), seeds(f1), f"{em:.1f}"))
+                rows.append(
+                    _row(arm, str(figures["seeds"][arm]), READ[name[5:]], value(f1), seeds(f1), f"{em:.1f}")
+                )
     rows += ["", *_head("difference in F1", "95 % over examples, in pairs", "single seeds")]
     rows += [_row(name, value(one), seeds(one)) for name, one in figures["differences"].items()]
     shares = list(figures["wrong"]["fiat"])

@@ -9,7 +9,8 @@ Point = tuple[float, float]
 COLOURS = ("#8aa4c8", "#c2542d", "#5f8f6b", "#8b6aa8", "#b0904a", "#555")
 STYLE = "svg text { font: 12px system-ui, sans-serif; fill: #555 }"
 
-_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 260, 56, 230, 12, 40
+_WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 740, 260, 56, 250, 12, 40
+_LINE = 14
 
 
 def lines(
@@ -47,7 +48,7 @@ def lines(
         )
         label = f'style="fill:{colour}">{escape(name)} {curve[-1][1]:.3g}'
         ends.append((place(*curve[-1])[1], label))
-    drawn += [f'<text x="{_LEFT + wide + 6}" y="{y:.1f}" {label}</text>' for y, label in _apart(ends)]
+    drawn += [f'<text x="{_LEFT + wide + 6}" y="{y:.1f}" {label}</text>' for y, label in _apart(ends, foot)]
     axes = [
         f'<path d="M{_LEFT},{_TOP}V{foot}H{_LEFT + wide}" fill="none" stroke="#bbb"/>',
         f'<text x="{_LEFT - 8}" y="{_TOP + 8}" text-anchor="end">{top:.3g}</text>',
@@ -97,11 +98,15 @@ def _path(curve: Sequence[Point], place: Callable[[float, float], Point]) -> str
     return " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in curve)
 
 
-def _apart(labels: list[tuple[float, str]]) -> list[tuple[float, str]]:
-    """Labels moved down where they would stand on one another."""
+def _apart(labels: list[tuple[float, str]], foot: float) -> list[tuple[float, str]]:
+    """Labels moved down where they would stand on one another, and all up where they would pass the foot."""
     moved: list[tuple[float, str]] = []
     for y, label in sorted(labels):
-        moved.append((max(y + 4, moved[-1][0] + 14) if moved else y + 4, label))
+        moved.append((max(y + 4, moved[-1][0] + _LINE) if moved else y + 4, label))
+    most = foot + 4 + _LINE
+    for at in reversed(range(len(moved))):
+        most -= _LINE
+        moved[at] = min(moved[at][0], most), moved[at][1]
     return moved
 
 

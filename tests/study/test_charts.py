@@ -23,6 +23,13 @@ def test_labels_of_curves_that_end_together_do_not_stand_on_one_another():
     assert len(heights) == 3 and all(b - a >= 12 for a, b in pairwise(heights))
 
 
+def test_labels_of_curves_that_end_at_the_foot_stay_in_the_picture():
+    picture = lines("F1", {name: [(0, 50), (1, 0)] for name in "abcd"}, "share")
+    heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:#\w+">[abcd] 0', picture))
+    foot = float(ElementTree.fromstring(picture).find(f"{SVG}path").get("d").split("V")[1].split("H")[0])
+    assert heights[-1] <= foot + 4 and all(b - a >= 12 for a, b in pairwise(heights))
+
+
 def test_an_interval_holds_its_value_and_zero_is_drawn_where_it_lies_within():
     picture = intervals("gain", {"up": (2.0, -1.0, 5.0), "down": (-3.0, -4.0, -2.0)})
     root = ElementTree.fromstring(picture)
