@@ -50,7 +50,9 @@ SETTINGS = {
     "Bounds": "fiat_jax.study.bounds:Bounds",
     "Draft": "fiat_jax.study.drafting:Draft",
     "Rank": "fiat_jax.decoding.rank:Rank",
+    "Cascade": "fiat_jax.study.cascading:Cascade",
     "Experiment": "fiat_jax.study.experiment:Experiment",
+    "RationaleMix": "fiat_jax.data.mixing:RationaleMix",
     "Tuning": "fiat_jax.study.tuning:Tuning",
     "Limits": "fiat_jax.serving.limits:Limits",
     "Slices": "fiat_jax.study.engineering.slices:Slices",
@@ -102,6 +104,9 @@ COMMANDS = {
     "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts", joins=True),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads", joins=True),
+    "cascade": Command(
+        "fiat_jax.cli.cascade:cascade", "choose when a run asks the reasoner", "reads", joins=True
+    ),
     "predict": Command("fiat_jax.cli.predict:predict", "answer new inputs with a run", "reads", joins=True),
     "serve": Command("fiat_jax.cli.serve:serve", "answer over HTTP with a run", "reads"),
     "export": Command("fiat_jax.cli.export:export", "take what a run has learned elsewhere", "reads"),

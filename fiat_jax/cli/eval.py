@@ -1,5 +1,6 @@
 """`fiat eval`: scores a run on a split."""
 
+from fiat_jax.data.mixing import RationaleMix
 from fiat_jax.decoding.rank import Rank
 from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.paths import at
@@ -17,6 +18,7 @@ def evaluate(
     bounds: Bounds | None = None,
     rank: Rank | None = None,
     calibrate: bool = False,
+    rationale_mix: RationaleMix | None = None,
 ) -> None:
     """Answers a split with the best checkpoint of a run, and scores the answers.
 
@@ -30,6 +32,10 @@ def evaluate(
       rank: labels to choose from, for a task of classification; None to let the model write.
       calibrate: whether to fit the temperature of the labels on this split, for what is ranked later; not on
         the split that is reported.
+      rationale_mix: what share of the examples is shown without rationale, or with another's, to see what the
+        run does then.
     """
-    scored = evaluate_run(at(run_dir), experiment, split, batch_size, search, bounds, rank, calibrate)
+    scored = evaluate_run(
+        at(run_dir), experiment, split, batch_size, search, bounds, rank, calibrate, rationale_mix
+    )
     print(scored.table())

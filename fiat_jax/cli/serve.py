@@ -15,6 +15,7 @@ from fiat_jax.serving.limits import Limits
 from fiat_jax.serving.loading import load_runs
 from fiat_jax.study.bank import Run
 from fiat_jax.study.bounds import Bounds
+from fiat_jax.study.cascading import Cascade
 from fiat_jax.study.experiment import Experiment
 from fiat_jax.study.rationales import Reasoner
 
@@ -32,6 +33,7 @@ def serve(
     host: str = "127.0.0.1",
     port: int = 8000,
     limits: Limits = Limits(),
+    cascade: Cascade | None = None,
 ) -> None:
     """Answers rows that come over HTTP with the best checkpoint of a run, until SIGTERM or Ctrl-C.
 
@@ -49,6 +51,7 @@ def serve(
         alone.
       port: 0 for one that is free.
       limits: what is refused, and when waiting ends.
+      cascade: asks the large model only about rows whose answer without it is unsure.
     """
     try:
         from fiat_jax.serving.schemas import About
@@ -71,5 +74,5 @@ def serve(
         limits=asdict(limits),
     )
     reasoner = Reasoner(rationales, client, prompt or experiment.task.prompt)
-    load = partial(load_runs, runs, search, reasoner, batch_size, bounds)
+    load = partial(load_runs, runs, search, reasoner, batch_size, bounds, cascade)
     Server(load, about, limits, host, port).run()

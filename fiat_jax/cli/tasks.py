@@ -4,7 +4,7 @@ import textwrap
 
 from fiat_jax.data.rendering import render
 from fiat_jax.data.tasks import Task
-from fiat_jax.errors import ConfigError
+from fiat_jax.errors import ConfigError, FiatError
 from fiat_jax.paths import at
 from fiat_jax.records import fill
 
@@ -25,11 +25,17 @@ def tasks(task: Task, split: str | None = None, example: int = 0, width: int = 1
     print()
     _print_table(_counts(task))
     absent = _absent_rationales(task)
-    for variant in task.variants():
-        if variant == "fiat" and absent:
+    for variant in task.readings():
+        if variant not in ("plain", "instruction") and absent:
             print(f"\n{task.seqio_name(variant)}  no rationales yet: `fiat annotate` writes {absent[0]}")
             continue
-        examples = list(render(task, variant, split))
+        try:
+            examples = list(render(task, variant, split))
+        except FiatError as error:
+            if variant != "explanation":  # which only distillation needs
+                raise
+            print(f"\n{task.seqio_name(variant)}  cannot be learned as it is: {error}")
+            continue
         if not 0 <= example < len(examples):
             raise ConfigError(
                 f"tasks.example: expected a position below {len(examples)} in split {split}, found {example}."
@@ -57,7 +63,7 @@ def _absent_rationales(task: Task) -> list[str]:
 def _names(task: Task) -> list[list[str]]:
     """Each variant's name, and the languages that it mixes."""
     rows = [["in seqio", "of one language"]] if task.languages else [["in seqio"]]
-    for variant in task.variants():
+    for variant in task.readings():
         rows.append([task.seqio_name(variant)])
         if task.languages:
             rows[-1].append("  ".join(task.seqio_name(variant, language) for language in task.languages))

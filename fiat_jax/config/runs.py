@@ -8,6 +8,7 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
 from fiat_jax.reasoning import Client, Prompt
 from fiat_jax.study.bounds import Bounds
+from fiat_jax.study.cascading import Cascade
 from fiat_jax.study.drafting import Draft
 from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.rationales import Reasoner
@@ -38,6 +39,7 @@ def open_predictor(
     batch_size: int = 32,
     draft: Draft | None = None,
     concurrency: int = 8,
+    cascade: Cascade | None = None,
 ) -> Predictor:
     """Loads the best checkpoint of a run, to answer rows with.
 
@@ -54,6 +56,7 @@ def open_predictor(
       batch_size: rows at a time; changes no answer.
       draft: a small T5 that runs ahead; made for few rows at a time.
       concurrency: calls of the large model at a time.
+      cascade: asks the large model only about rows whose answer without it is unsure; None for about all.
 
     Raises:
       ConfigError: it is no run folder, its run has no checkpoint, or a setting is wrong.
@@ -61,6 +64,6 @@ def open_predictor(
     """
     experiment = parse("Experiment", [saved(run_dir)]).run()
     reasoner = Reasoner(rationales, client, prompt or experiment.task.prompt, concurrency)
-    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds, draft)
+    predictor = Predictor(at(run_dir), experiment, search, reasoner, batch_size, bounds, draft, cascade)
     _ = predictor.decoder  # what is wrong with the run shows now
     return predictor

@@ -30,19 +30,24 @@ class TrainBatches:
 
     Args:
       examples: what to read.
-      batch_size: rows a batch.
+      batch_size: examples a batch.
       seed: of the order.
       buckets: lengths to pad inputs to, ascending.
+
+    Attributes:
+      read: all that batches are made of.
+      rows_per_batch: rows that a batch has.
     """
 
     def __init__(
         self, examples: Examples, batch_size: int, seed: int, buckets: tuple[int, ...] = BUCKETS
     ) -> None:
-        _check(examples, batch_size, buckets)
+        check_examples(examples, batch_size, buckets)
         self.examples, self.batch_size, self.seed, self.buckets = examples, batch_size, seed, buckets
-        self._lengths = np.array([len(row) for row in examples.inputs])
-        self._tokens = self._lengths + np.array([len(row) for row in examples.targets])
-        self._epoch = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(examples), seed))
+        self.read: tuple[Examples, ...] = (examples,)
+        self.rows_per_batch = batch_size
+        self._longest = max(map(len, examples.inputs))
+        self._order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(examples), seed))
         self._window = functools.lru_cache(maxsize=2)(self._batches_of_window)
 
     @property
@@ -52,19 +57,12 @@ class TrainBatches:
 
     def rows(self, step: int) -> np.ndarray:
         """Positions of a step's examples, int64 [B]; steps count from 0."""
-        return self._window(step // _WINDOW)[step % _WINDOW]
-
-    def _batches_of_window(self, window: int) -> np.ndarray:
-        """Rows of a window's batches, [_WINDOW, B]."""
-        size = _WINDOW * self.batch_size
-        stream = range(window * size, (window + 1) * size)
-        rows = np.array([self._epoch(at // len(self.examples))[at % len(self.examples)] for at in stream])
-        rows = rows[np.argsort(self._lengths[rows], kind="stable")].reshape(_WINDOW, self.batch_size)
-        return rows[_permutation(_WINDOW, self.seed, window)]
+        return np.array([row for _, row in self._places(step)])
 
     def tokens(self, step: int) -> int:
         """Tokens that a step reads and learns; padding does not count."""
-        return int(self._tokens[self.rows(step)].sum())
+        targets = self.examples.targets
+        return sum(len(self._inputs(*place)) + len(targets[place[1]]) for place in self._places(step))
 
     def batch(self, step: int, own: np.ndarray | None = None) -> Batch:
         """The batch of a step.
@@ -73,7 +71,32 @@ class TrainBatches:
           step: which.
           own: positions in the batch of the rows to make, padded as the whole is; None for all.
         """
-        return _pad(self.examples, self.rows(step), self.buckets, own)
+        places = self._places(step)
+        inputs = [self._inputs(*place) for place in places]
+        targets = [self.examples.targets[row] for _, row in places]
+        longest = self._longest, max(map(len, self.examples.targets))
+        return pad(inputs, targets, longest, self.buckets, self.examples.pad_id, own)
+
+    def _inputs(self, epoch: int, row: int) -> np.ndarray:
+        """What is read of an example in an epoch."""
+        return self.examples.inputs[row]
+
+    def _places(self, step: int) -> list[tuple[int, int]]:
+        """The epoch and the position of each of a step's examples."""
+        return [self._place(int(at)) for at in self._window(step // _WINDOW)[step % _WINDOW]]
+
+    def _place(self, at: int) -> tuple[int, int]:
+        """The same of a place in the stream."""
+        epoch, within = divmod(at, len(self.examples))
+        return epoch, int(self._order(epoch)[within])
+
+    def _batches_of_window(self, window: int) -> np.ndarray:
+        """Places in the stream of a window's batches, [_WINDOW, B]."""
+        size = _WINDOW * self.batch_size
+        stream = np.arange(window * size, (window + 1) * size)
+        lengths = [len(self._inputs(*self._place(int(at)))) for at in stream]
+        batches = stream[np.argsort(lengths, kind="stable")].reshape(_WINDOW, self.batch_size)
+        return batches[_permutation(_WINDOW, self.seed, window)]
 
 
 class EvalBatch(NamedTuple):
@@ -102,12 +125,14 @@ def eval_batches(
       buckets: as in `TrainBatches`.
       own: as in `TrainBatches.batch`.
     """
-    _check(examples, batch_size, buckets)
+    check_examples(examples, batch_size, buckets)
+    longest = max(map(len, examples.inputs)), max(map(len, examples.targets))
     order = np.argsort([-len(row) for row in examples.inputs], kind="stable")
     for start in range(0, len(order), batch_size):
         real = order[start : start + batch_size]
         filled = np.concatenate([real, np.repeat(real[:1], batch_size - len(real))])
-        batch = _pad(examples, filled, buckets, own)
+        inputs, targets = ([every[at] for at in filled] for every in (examples.inputs, examples.targets))
+        batch = pad(inputs, targets, longest, buckets, examples.pad_id, own)
         batch["weights"][(np.arange(batch_size) if own is None else own) >= len(real)] = 0
         yield EvalBatch(batch, np.concatenate([real, np.full(batch_size - len(real), -1)]))
 
@@ -117,39 +142,43 @@ def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
     return np.argsort(np.random.Philox(key=[seed, epoch]).random_raw(size), kind="stable")
 
 
-def _pad(
-    examples: Examples, rows: np.ndarray, buckets: tuple[int, ...], own: np.ndarray | None = None
+def pad(
+    inputs: Sequence[np.ndarray],
+    targets: Sequence[np.ndarray],
+    longest: tuple[int, int],
+    buckets: tuple[int, ...],
+    pad_id: int,
+    own: np.ndarray | None,
 ) -> Batch:
-    targets = _stack(examples.targets, rows, TARGET_BUCKETS, examples.pad_id, own)
+    """A batch of rows, padded to buckets, and never beyond the longest input and target of all."""
+    stacked = _stack(targets, TARGET_BUCKETS, longest[1], pad_id, own)
     padded = {
-        "inputs": _stack(examples.inputs, rows, buckets, examples.pad_id, own),
-        "targets": targets,
-        "weights": (targets != examples.pad_id).astype(np.float32),
+        "inputs": _stack(inputs, buckets, longest[0], pad_id, own),
+        "targets": stacked,
+        "weights": (stacked != pad_id).astype(np.float32),
     }
     return cast(Batch, padded)
 
 
 def _stack(
-    every: Sequence[np.ndarray],
-    rows: np.ndarray,
-    buckets: tuple[int, ...],
-    pad_id: int,
-    own: np.ndarray | None,
+    rows: Sequence[np.ndarray], buckets: tuple[int, ...], most: int, pad_id: int, own: np.ndarray | None
 ) -> np.ndarray:
-    """Some rows, padded to the bucket of the longest of them, and never beyond the longest of all.
-
-    Only the own of them are made, and padded as all are.
-    """
-    longest = max(len(every[row]) for row in rows)
+    """Rows padded to the bucket of the longest of them; only the own are made, and padded as all are."""
+    longest = max(map(len, rows))
     width = next((bucket for bucket in buckets if bucket >= longest), longest)
-    rows = rows if own is None else rows[own]
-    stacked = np.full((len(rows), min(width, max(map(len, every)))), pad_id, np.int32)
-    for i, row in enumerate(rows):
-        stacked[i, : len(every[row])] = every[row]
+    made = rows if own is None else [rows[at] for at in own]
+    stacked = np.full((len(made), min(width, most)), pad_id, np.int32)
+    for i, row in enumerate(made):
+        stacked[i, : len(row)] = row
     return stacked
 
 
-def _check(examples: Examples, batch_size: int, buckets: tuple[int, ...]) -> None:
+def check_examples(examples: Examples, batch_size: int, buckets: tuple[int, ...]) -> None:
+    """Makes sure that examples can be batched so.
+
+    Raises:
+      ConfigError: there are no rows in a batch, or no bucket for the longest input.
+    """
     if batch_size < 1:
         raise ConfigError(f"expected a batch size of 1 or more, found {batch_size}.")
     if list(buckets) != sorted(set(buckets)):

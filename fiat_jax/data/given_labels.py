@@ -1,7 +1,7 @@
 """Rationales written with the label in sight: a task may be tuned on them, and is never evaluated."""
 
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Variant
+from fiat_jax.data.templates import Reading
 from fiat_jax.errors import DataError
 from fiat_jax.reasoning.store import given_label
 from fiat_jax.records import fill
@@ -9,18 +9,18 @@ from fiat_jax.records import fill
 _WITHOUT_RATIONALES = ("plain", "instruction")
 
 
-def label_given(task: Task, variant: Variant, languages: tuple[str, ...] = ()) -> str:
+def label_given(task: Task, reading: Reading, languages: tuple[str, ...] = ()) -> str:
     """File and id of a rationale of the task that was written from the label; '' where there is none.
 
     Args:
       task: whose rationales.
-      variant: what the model reads; one without rationales has none of them.
+      reading: what the model reads; one without rationales has none of them.
       languages: whose files; by default all of the task's.
 
     Raises:
       DataError: as `open_rationales`.
     """
-    if variant in _WITHOUT_RATIONALES or not task.rationales:
+    if reading in _WITHOUT_RATIONALES or not task.rationales:
         return ""
     chosen = languages or task.languages or ("",)
     for path in dict.fromkeys(fill(task.rationales, {"language": language}) for language in chosen):
@@ -29,13 +29,13 @@ def label_given(task: Task, variant: Variant, languages: tuple[str, ...] = ()) -
     return ""
 
 
-def check_unaided(task: Task, variant: Variant, languages: tuple[str, ...] = ()) -> None:
+def check_unaided(task: Task, reading: Reading, languages: tuple[str, ...] = ()) -> None:
     """Makes sure that a task may be evaluated. The arguments are those of `label_given`.
 
     Raises:
       DataError: one of its rationales, of whatever split, was written from the label.
     """
-    if found := label_given(task, variant, languages):
+    if found := label_given(task, reading, languages):
         raise refusal(f"task {task.name}", found)
 
 

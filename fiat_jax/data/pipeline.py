@@ -10,7 +10,7 @@ import numpy as np
 from fiat_jax.data.registry import register
 from fiat_jax.data.rendering import render
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Variant
+from fiat_jax.data.templates import Reading
 from fiat_jax.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -75,25 +75,27 @@ class Examples:
         )
 
 
-def load_examples(task: Task, variant: Variant, split: str, languages: tuple[str, ...] = ()) -> Examples:
+def load_examples(task: Task, reading: Reading, split: str, languages: tuple[str, ...] = ()) -> Examples:
     """Reads, joins, renders and tokenises a split through seqio, language after language, in file order.
 
     How many examples were cut, and the share of unknown tokens, is logged.
 
     Args:
       task: the task; it is registered if it is not yet.
-      variant: what the model reads.
+      reading: what the model reads; of distillation these are the labels, 'explanation' has the rationales.
       split: which examples.
       languages: only these; by default all of the task's.
 
     Raises:
-      ConfigError: the task has no such variant, split or language.
+      ConfigError: the task has no such reading, split or language.
       DataError: a row is wrong, has no rationale or does not fit; the message names it.
     """
-    rendered = list(render(task, variant, split, languages))  # first: seqio would bury what is wrong in a row
+    rendered = list(render(task, reading, split, languages))  # first: seqio would bury what is wrong in a row
     register(task)
-    names = [task.seqio_name(variant, language) for language in languages or task.languages or ("",)]
-    rows = [row for name in names for row in _tokenised(task, name, split)]
+    read: Reading = "instruction" if reading == "distillation" else reading  # in seqio that one is a mixture
+    names = [task.seqio_name(read, language) for language in languages or task.languages or ("",)]
+    ids = {one.id for one in rendered}  # distillation may leave some of the instruction's out
+    rows = [row for name in names for row in _tokenised(task, name, split) if row["id"].decode() in ids]
     tokens = task.tokens()
     examples = Examples(
         ids=tuple(one.id for one in rendered),
@@ -108,7 +110,7 @@ def load_examples(task: Task, variant: Variant, split: str, languages: tuple[str
     )
     if [row["inputs_pretokenized"].decode() for row in rows] != list(examples.texts):
         raise DataError(f"task {task.name}, split {split}: the files changed while being read; start again.")
-    _report(task, variant, split, examples)
+    _report(task, reading, split, examples)
     return examples
 
 
@@ -122,7 +124,7 @@ def _tokenised(task: Task, name: str, split: str) -> Iterator[dict[str, Any]]:
     yield from dataset.as_numpy_iterator()
 
 
-def _report(task: Task, variant: Variant, split: str, examples: Examples) -> None:
-    _log.info("%s %s: %s", task.seqio_name(variant), split, examples.counts())
+def _report(task: Task, reading: Reading, split: str, examples: Examples) -> None:
+    _log.info("%s %s: %s", task.seqio_name(reading), split, examples.counts())
     for language in sorted(set(examples.languages) - {""}):
         _log.info("  %s: %s", language, examples.counts(language))

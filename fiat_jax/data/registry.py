@@ -2,6 +2,7 @@
 
 A task of several languages is a seqio task for each language and variant, and for each variant a mixture
 that takes from its languages in proportion to their examples; over one epoch it gives every example once.
+Distillation is a mixture of 'instruction', which is scored, and of 'explanation', which is not.
 """
 
 import functools
@@ -9,10 +10,10 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fiat_jax.data.metrics import METRICS
-from fiat_jax.data.rendering import joined
+from fiat_jax.data.rendering import joined, written
 from fiat_jax.data.sources import Jsonl, Parquet
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Template, Variant, check_target
+from fiat_jax.data.templates import Reading, Template, check_target
 from fiat_jax.data.vocabularies import Tokens
 from fiat_jax.errors import ConfigError
 from fiat_jax.records import template_fields
@@ -71,15 +72,15 @@ def register(task: Task) -> tuple[str, ...]:
     """Registers a task in seqio, once.
 
     Returns:
-      The names of a task's variants, mixtures where it has languages, then those of single languages.
+      The names of a task's readings, mixtures where it has languages, then those of single languages.
 
     Raises:
       ConfigError: another task has the name, or the template and the vocabulary do not go together.
     """
     names = tuple(
-        task.seqio_name(variant, language)
+        task.seqio_name(reading, language)
         for language in ("", *task.languages)
-        for variant in task.variants()
+        for reading in task.readings()
     )
     if _registered.get(task.name) != task:
         from fiat_jax.data.tensorflow import seqio
@@ -91,14 +92,17 @@ def register(task: Task) -> tuple[str, ...]:
                 "under it; choose another Task.name."
             )
         tokens = task.tokens()
-        for variant in task.variants():
-            _add(task, variant, tokens)
+        for reading in task.readings():
+            if reading != "distillation":
+                _add(task, reading, tokens)
+        if "distillation" in task.readings():
+            _add_distillation(task)
         _registered[task.name] = task
     return names
 
 
-def _add(task: Task, variant: Variant, tokens: Tokens) -> None:
-    """Registers one variant."""
+def _add(task: Task, reading: Reading, tokens: Tokens) -> None:
+    """Registers one reading."""
     from fiat_jax.data.seqio_vocabularies import load_vocabulary
     from fiat_jax.data.tensorflow import seqio
 
@@ -106,23 +110,37 @@ def _add(task: Task, variant: Variant, tokens: Tokens) -> None:
     rates = []
     for language in task.languages or ("",):
         added = seqio.TaskRegistry.add(
-            task.seqio_name(variant, language),
-            source=seqio.FunctionDataSource(_reader(task, variant, language), splits=task.splits()),
+            task.seqio_name(reading, language),
+            source=seqio.FunctionDataSource(_reader(task, reading, language), splits=task.splits()),
             preprocessors=[
-                _renderer(task, variant, tokens),
+                _renderer(task, reading, tokens),
                 seqio.preprocessors.tokenize,
                 seqio.preprocessors.append_eos,
             ],
             output_features={name: seqio.Feature(vocabulary, add_eos=True) for name in ("inputs", "targets")},
             postprocess_fn=_postprocess,
-            metric_fns=[METRICS[task.metric]],
+            metric_fns=[] if reading == "explanation" else [METRICS[task.metric]],
         )
         rates.append((added.name, functools.partial(_rate, task, language)))
     if task.languages:
-        seqio.MixtureRegistry.add(task.seqio_name(variant), rates, sample_fn=_sample)
+        seqio.MixtureRegistry.add(task.seqio_name(reading), rates, sample_fn=_sample)
 
 
-def _reader(task: Task, variant: Variant, language: str) -> Callable[..., Any]:
+def _add_distillation(task: Task) -> None:
+    """Registers mixtures of labels and rationales, as many of the ones as of the others."""
+    from fiat_jax.data.tensorflow import seqio
+
+    every = []
+    for language in task.languages or ("",):
+        rate = functools.partial(_rate, task, language)
+        rates = [(task.seqio_name(one, language), rate) for one in ("instruction", "explanation")]
+        seqio.MixtureRegistry.add(task.seqio_name("distillation", language), rates, sample_fn=_sample)
+        every += rates
+    if task.languages:
+        seqio.MixtureRegistry.add(task.seqio_name("distillation"), every, sample_fn=_sample)
+
+
+def _reader(task: Task, reading: Reading, language: str) -> Callable[..., Any]:
     """The rows of a language as a tf.data.Dataset; they are read, checked and joined at once."""
     from fiat_jax.data.tensorflow import tf
 
@@ -134,9 +152,9 @@ def _reader(task: Task, variant: Variant, language: str) -> Callable[..., Any]:
                 "answers": task.answers(row),
                 "rationale": rationale,
                 "fields": task.input_fields(row),
-                "targets": task.target(row),
+                "targets": written(task, reading, row, rationale),
             }
-            for row, rationale in joined(task, variant, split, (language,) if language else ())
+            for row, rationale in joined(task, reading, split, (language,) if language else ())
         ]
         text = tf.TensorSpec([], tf.string)
         signature = {name: text for name in ("id", "language", "rationale", "targets")}
@@ -147,7 +165,7 @@ def _reader(task: Task, variant: Variant, language: str) -> Callable[..., Any]:
     return read
 
 
-def _renderer(task: Task, variant: Variant, tokens: Tokens) -> Callable[..., Any]:
+def _renderer(task: Task, reading: Reading, tokens: Tokens) -> Callable[..., Any]:
     """A preprocessor: fields and rationale become inputs that fit their length."""
     from fiat_jax.data.tensorflow import tf
 
@@ -159,7 +177,7 @@ def _renderer(task: Task, variant: Variant, tokens: Tokens) -> Callable[..., Any
             fields = {name: value.decode() for name, value in zip(names, values, strict=True)}
             label = f"task {task.name}, example {id.decode()}"
             check_target(targets.decode(), tokens, lengths["targets"], label)
-            return task.template.fit(variant, fields, rationale.decode(), tokens, lengths["inputs"], label)[0]
+            return task.template.fit(reading, fields, rationale.decode(), tokens, lengths["inputs"], label)[0]
 
         def one(example: dict[str, Any]) -> dict[str, Any]:
             read = [example[name] for name in ("id", "rationale", "targets")]
@@ -181,7 +199,7 @@ def _postprocess(output: str, example: dict[str, Any], is_target: bool) -> str |
 
 def _rate(task: Task, language: str, _: Any) -> float:
     """A language's share of the mixture: its examples in the first split."""
-    return float(sum(1 for _ in task.rows(task.splits()[0], (language,))))
+    return float(sum(1 for _ in task.rows(task.splits()[0], (language,) if language else ())))
 
 
 def _sample(datasets: Any, rates: Any, seed: int | None) -> Any:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fiat_jax.data.given_labels import check_unaided
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Variant, check_target
+from fiat_jax.data.templates import Reading, check_target
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning.store import open_rationales
 from fiat_jax.records import fill, template_fields
@@ -36,28 +36,29 @@ class Rendered:
     cut: bool
 
 
-def render(task: Task, variant: Variant, split: str, languages: tuple[str, ...] = ()) -> Iterator[Rendered]:
+def render(task: Task, reading: Reading, split: str, languages: tuple[str, ...] = ()) -> Iterator[Rendered]:
     """Renders a split, language after language in the task's order, and in file order within one.
 
     Args:
       task: the task.
-      variant: what the model reads.
+      reading: what the model reads; what it writes is the target, or for 'explanation' the rationale.
       split: which examples.
       languages: only these; by default all of the task's.
 
     Raises:
-      ConfigError: the task has no such variant, split or language, or its vocabulary cannot write a template.
+      ConfigError: the task has no such reading, split or language, or its vocabulary cannot write a template.
       DataError: a row is wrong, has no rationale or does not fit; the message names it.
     """
-    if variant not in task.variants():
+    if reading not in task.readings():
         raise ConfigError(
-            f"task {task.name}: expected a variant of {', '.join(task.variants())}, found {variant!r}"
-            + ("; set Task.rationales." if variant == "fiat" else ".")
+            f"task {task.name}: expected a variant of {', '.join(task.variants())}, found {reading!r}"
+            + ("; set Task.rationales." if reading in ("fiat", "distillation", "explanation") else ".")
         )
     tokens, empty = task.tokens(), Counter[str]()
+    task.template.check(tokens, explained=reading == "explanation")
     seen: dict[str, str] = {}
     for language in languages or task.languages or ("",):
-        for row, rationale in joined(task, variant, split, (language,) if language else ()):
+        for row, rationale in joined(task, reading, split, (language,) if language else ()):
             name = f"task {task.name}, example {row['id']}"
             if row["id"] in seen:
                 raise DataError(
@@ -66,8 +67,8 @@ def render(task: Task, variant: Variant, split: str, languages: tuple[str, ...] 
                 )
             seen[row["id"]] = language
             empty.update(field for field, value in row.items() if value is None)
-            fields, target = task.input_fields(row), task.target(row)
-            text, cut = task.template.fit(variant, fields, rationale, tokens, task.inputs_length, name)
+            fields, target = task.input_fields(row), written(task, reading, row, rationale)
+            text, cut = task.template.fit(reading, fields, rationale, tokens, task.inputs_length, name)
             check_target(target, tokens, task.targets_length, name)
             yield Rendered(row["id"], row["language"], task.answers(row), text, target, cut)
     for field in sorted(empty.keys() & set(template_fields(task.template.input))):
@@ -76,26 +77,32 @@ def render(task: Task, variant: Variant, split: str, languages: tuple[str, ...] 
         )
 
 
-def joined(
-    task: Task, variant: Variant, split: str, languages: tuple[str, ...] = ()
-) -> list[tuple[dict[str, Any], str]]:
-    """The rows of a split, each with its rationale; '' for the variants that read none.
+def written(task: Task, reading: Reading, row: Mapping[str, Any], rationale: str) -> str:
+    """What the tuned model should write of a row: its target, or to explain it the rationale."""
+    return " ".join(rationale.split()) if reading == "explanation" else task.target(row)
 
-    A training example that has none is treated as `Task.without_rationale` says, and counted.
+
+def joined(
+    task: Task, reading: Reading, split: str, languages: tuple[str, ...] = ()
+) -> list[tuple[dict[str, Any], str]]:
+    """The rows of a split, each with its rationale; '' for readings that need none.
+
+    A training example that has none is treated as `Task.without_rationale` says, and counted; there is
+    nothing to explain about it.
 
     Raises:
       DataError: one has none and must have one; the message tells how many. Or the split is not 'train', and
         the task is not to be evaluated: see `check_unaided`.
     """
     rows = list(task.rows(split, languages))
-    if variant != "fiat":
+    if reading in ("plain", "instruction") or (reading == "distillation" and split != "train"):
         return [(row, "") for row in rows]
     if split != "train":
-        check_unaided(task, variant, languages)
+        check_unaided(task, reading, languages)
     refused = split != "train" or task.without_rationale == "refuse"
     pairs = list(zip(rows, join_rationales(task, rows, refused), strict=True))
     without = sum(not rationale for _, rationale in pairs)
-    if without and task.without_rationale == "leave_out":
+    if without and (task.without_rationale == "leave_out" or reading == "explanation"):
         _log.info("task %s, %s: %d examples without a rationale left out", task.name, split, without)
         pairs = [(row, rationale) for row, rationale in pairs if rationale]
     elif without:

@@ -9,7 +9,7 @@ from typing import Any, Literal
 
 from fiat_jax.data.metrics import METRICS
 from fiat_jax.data.sources import SPLITS, Jsonl, Parquet, Row, Tfds
-from fiat_jax.data.templates import VARIANTS, Template, Variant
+from fiat_jax.data.templates import VARIANTS, Reading, Template, Variant
 from fiat_jax.data.vocabularies import Tokens, load_tokens
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning.prompts import Prompt
@@ -26,7 +26,8 @@ class Task:
       source: where the rows are.
       template: what the model reads and writes.
       vocabulary: a folder, file or hub id with tokenizer.json or spiece.model, or 'byte'.
-      rationales: a rationale store or JSONL file, by example id; may hold {language}. None: no fiat variant.
+      rationales: a rationale store or JSONL file, by example id; may hold {language}. None: neither fiat nor
+        distillation.
       languages: those to use; they stand for {language} in places, or choose rows by `language_field`.
       id_field, answer_field, language_field: names in the rows. An answer may be a list of good ones, of
         which the first is the target.
@@ -89,12 +90,16 @@ class Task:
         return tuple(s for s in SPLITS if s in splits or (s == "validation" and self.holdout))
 
     def variants(self) -> tuple[Variant, ...]:
-        """The variants there are; fiat needs rationales."""
+        """The variants there are; fiat and distillation need rationales."""
         return VARIANTS if self.rationales else VARIANTS[:2]
 
-    def seqio_name(self, variant: Variant, language: str = "") -> str:
-        """The name of a variant in seqio: of one language, or of all."""
-        return ".".join(filter(None, (self.name, language, variant)))
+    def readings(self) -> tuple[Reading, ...]:
+        """The variants, and what distillation reads besides."""
+        return (*self.variants(), "explanation") if self.rationales else self.variants()
+
+    def seqio_name(self, reading: Reading, language: str = "") -> str:
+        """The name of a reading in seqio: of one language, or of all."""
+        return ".".join(filter(None, (self.name, language, reading)))
 
     def tokens(self) -> Tokens:
         """The vocabulary, with the template checked against it.

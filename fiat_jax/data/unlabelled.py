@@ -74,7 +74,7 @@ def read_inputs(path: str | Path, task: Task) -> list[dict[str, Any]]:
 
 
 def encode_input(
-    task: Task, tokens: Tokens, variant: Variant, row: Mapping[str, Any], rationale: str
+    task: Task, tokens: Tokens, variant: Variant, row: Mapping[str, Any], rationale: str | None
 ) -> tuple[np.ndarray, bool]:
     """Renders and tokenises a row as training does.
 
@@ -83,7 +83,7 @@ def encode_input(
       tokens: its vocabulary.
       variant: what the model reads.
       row: as `Task.unlabelled` gives it.
-      rationale: ignored unless the variant is fiat.
+      rationale: ignored unless the variant is fiat, which without one reads as instruction does.
 
     Returns:
       int32 [S] ids with the end, and whether the passage was shortened to fit.
@@ -92,5 +92,5 @@ def encode_input(
       DataError: the row does not fit; the message names it.
     """
     fields, name = task.input_fields(row), f"example {row['id']}"
-    text, cut = task.template.fit(variant, fields, rationale, tokens, task.inputs_length, name)
+    text, cut = task.template.fit(variant, fields, rationale or "", tokens, task.inputs_length, name)
     return np.array([*tokens.encode(text), tokens.eos_id], np.int32), cut

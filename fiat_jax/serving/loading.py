@@ -13,12 +13,18 @@ from fiat_jax.serving.service import Adapter, Loaded
 from fiat_jax.study.answering import buckets_of
 from fiat_jax.study.bank import Run, assemble_bank
 from fiat_jax.study.bounds import Bounds
+from fiat_jax.study.cascading import Cascade
 from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.rationales import Reasoner
 
 
 def load_runs(
-    runs: Mapping[str, Run], search: Search, reasoner: Reasoner, batch_size: int, bounds: Bounds | None
+    runs: Mapping[str, Run],
+    search: Search,
+    reasoner: Reasoner,
+    batch_size: int,
+    bounds: Bounds | None,
+    cascade: Cascade | None = None,
 ) -> Loaded:
     """Loads the best checkpoints of runs and has the usual shapes compiled.
 
@@ -28,12 +34,13 @@ def load_runs(
       reasoner: where rationales come from.
       batch_size: rows that are decoded together.
       bounds: what answers may be; None for anything.
+      cascade: when the large model is asked; None for always.
 
     Raises:
       ConfigError, DataError: as `Predictor.decoder`, or for several runs as `assemble_bank`.
     """
     predictors = {
-        name: Predictor(run.folder, run.experiment, search, reasoner, batch_size, bounds)
+        name: Predictor(run.folder, run.experiment, search, reasoner, batch_size, bounds, cascade=cascade)
         for name, run in runs.items()
     }
     first = next(iter(runs.values())).experiment

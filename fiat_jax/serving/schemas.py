@@ -38,6 +38,9 @@ class Answered(BaseModel):
     tokens: Annotated[int, Field(description="How many tokens it has.")]
     rationale: Annotated[str, Field(description="What the reasoner wrote; empty without one.")] = ""
     cut: Annotated[bool, Field(description="Whether the passage was shortened to fit the model.")] = False
+    asked: Annotated[
+        bool | None, Field(description="Whether the reasoner was asked, where it is not about every row.")
+    ] = None
     predictions: Annotated[list[str] | None, Field(description="Of a beam search, several.")] = None
     scores: Annotated[list[float] | None, Field(description="Their scores.")] = None
 

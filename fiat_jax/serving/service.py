@@ -59,7 +59,7 @@ class Loaded(NamedTuple):
 class Prepared(NamedTuple):
     """A row that can be decoded: its rationale, its tokens, and whether its passage was cut to fit."""
 
-    rationale: str
+    rationale: str | None
     request: Request
     cut: bool
 
@@ -228,19 +228,29 @@ class Service:
         def check() -> list[Row]:
             return [predictor.check(row, f"inputs[{i}]") for i, row in enumerate(rows)]
 
-        def prepare(row: Row) -> Prepared:
-            rationale = predictor.rationale(row)
+        def prepare(row: Row, rationale_of: Callable[[Row], str | None]) -> Prepared:
+            rationale = rationale_of(row)
             return Prepared(rationale, *predictor.request(row, rationale, seed, number))
 
+        async def answered(
+            rows: Sequence[Row], rationale_of: Callable[[Row], str | None]
+        ) -> list[tuple[Prepared, Answer]]:
+            making = [self.workers.submit(_refusing, prepare, row, rationale_of) for row in rows]
+            prepared = await _all(making)
+            try:
+                answers = await _all([self.queue.put(one.request) for one in prepared])
+            except Exception as error:
+                raise Refusal(500, f"no answer: decoding has failed ({type(error).__name__}).") from error
+            return list(zip(prepared, answers, strict=True))
+
         checked = await asyncio.to_thread(_refusing, check)
-        prepared = await _all([self.workers.submit(_refusing, prepare, row) for row in checked])
-        try:
-            answers = await _all([self.queue.put(one.request) for one in prepared])
-        except Exception as error:
-            raise Refusal(500, f"no answer: decoding has failed ({type(error).__name__}).") from error
+        every = dict(enumerate(await answered(checked, predictor.rationale)))
+        unsure = [at for at, (_, answer) in every.items() if predictor.unsure(answer)]
+        again = await answered([checked[at] for at in unsure], predictor.ask)
+        every |= dict(zip(unsure, again, strict=True))
         return [
             predictor.answer(row, one.rationale, answer, one.cut)
-            for row, one, answer in zip(checked, prepared, answers, strict=True)
+            for row, (one, answer) in zip(checked, every.values(), strict=True)
         ]
 
 

@@ -8,6 +8,7 @@ from typing import Any
 from fiat_jax.checkpoints import CheckpointStore
 from fiat_jax.data.given_labels import check_unaided, refusal
 from fiat_jax.data.labels import right_labels
+from fiat_jax.data.mixing import RationaleMix, check_mixed, deal, load_shown
 from fiat_jax.data.pipeline import Counts, Examples, load_examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.decoding.rank import Rank
@@ -79,6 +80,7 @@ def evaluate_run(
     bounds: Bounds | None = None,
     rank: Rank | None = None,
     calibrate: bool = False,
+    rationale_mix: RationaleMix | None = None,
 ) -> Scored:
     """Answers a split with the best checkpoint, and adds predictions and scores to the run folder.
 
@@ -91,6 +93,8 @@ def evaluate_run(
       bounds: what answers may be; None for anything.
       rank: labels to choose the answers from; None to write them.
       calibrate: whether to fit the temperature of the labels on this split.
+      rationale_mix: what share of the examples is shown without rationale, or with another's; the split is
+        then called after it, as in 'test.wrong25'.
 
     Raises:
       ConfigError: the run has no checkpoint yet, there is nothing to calibrate, or a temperature of the
@@ -99,10 +103,13 @@ def evaluate_run(
       ConfigError, DataError: as `load_examples`, `assemble` and `right_labels`.
     """
     _check_calibration(rank, calibrate)
-    task = experiment.task
-    check_unaided(task, experiment.variant)
-    _check_run_unaided(run_dir)
-    examples = load_examples(task, experiment.variant, split)
+    check_mixed(rationale_mix, experiment.variant, "eval.rationale_mix")
+    check_evaluable(run_dir, experiment)
+    task, name = experiment.task, split
+    if rationale_mix is None:
+        examples = load_examples(task, experiment.variant, split)
+    else:
+        examples, name = load_shown(task, split, rationale_mix), f"{split}.{rationale_mix.label}"
     check_same("examples", fingerprint(examples))
     spans = None if bounds is None else _spans(examples, bounds, task, split)
     right = None if rank is None else right_labels(examples, task, rank.labels)
@@ -119,10 +126,13 @@ def evaluate_run(
         texts, means, fields = ranking.labels, ranking.metrics(right), ranking.fields()
     languages = sorted(set(examples.languages) - {""})
     counts = {language: examples.counts(language) for language in languages} | {"": examples.counts()}
-    scored = Scored(split, step, scores(examples, texts, means), counts)
+    if rationale_mix is not None:
+        kinds = deal(rationale_mix, examples.ids).kinds
+        fields = [{**more, "shown": kind} for more, kind in zip(fields, kinds, strict=True)]
+    scored = Scored(name, step, scores(examples, texts, means), counts)
     if is_first():
-        write_predictions(run_dir / "predictions" / f"{split}.jsonl", examples, texts, fields)
-        row = json.dumps({"step": step, "split": split, **scored.metrics})
+        write_predictions(run_dir / "predictions" / f"{name}.jsonl", examples, texts, fields)
+        row = json.dumps({"step": step, "split": name, **scored.metrics})
         append(run_dir / "metrics.jsonl", row + "\n")
         write_report(run_dir)
     return scored
@@ -147,8 +157,14 @@ def _check_calibration(rank: Rank | None, calibrate: bool) -> None:
         )
 
 
-def _check_run_unaided(run_dir: Path) -> None:
-    """Makes sure that a run was not tuned on rationales written from the label, whatever files hold now."""
+def check_evaluable(run_dir: Path, experiment: Experiment) -> None:
+    """Makes sure that a run has nothing to do with rationales written from the label, now or when it tuned.
+
+    Raises:
+      ConfigError: the run has no checkpoint yet.
+      DataError: it has.
+    """
+    check_unaided(experiment.task, experiment.variant)
     store = open_checkpoints(run_dir)
     try:
         step = store.best()
@@ -171,6 +187,21 @@ def best_weights(run_dir: Path, network: Network) -> tuple[Variables, int]:
         step = store.best()
         assert step is not None
         return network.merged(restore_learned(store, step, network)), step
+    finally:
+        store.close()
+
+
+def best_step(run_dir: Path) -> int:
+    """The step of the best checkpoint.
+
+    Raises:
+      ConfigError: there is none.
+    """
+    store = open_checkpoints(run_dir)
+    try:
+        step = store.best()
+        assert step is not None
+        return step
     finally:
         store.close()
 

@@ -40,8 +40,8 @@ class Experiment:
     Attributes:
       task: the examples and what is read of them.
       base: the pretrained T5.
-      variant: 'plain' (the input alone), 'instruction' (tuning instruction first) or 'fiat' (and the
-        reasoner's rationale).
+      variant: 'plain' (the input alone), 'instruction' (tuning instruction first), 'fiat' (and the
+        reasoner's rationale) or 'distillation' (as instruction, but rationales are learned too).
       adapter: what is learned on the frozen base; None learns the base itself.
       mesh: how devices are arranged.
     """

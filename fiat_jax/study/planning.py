@@ -32,7 +32,7 @@ class Work:
       config: of the model.
       adapter: what is learned on it; None learns the base itself.
       mesh: how devices are arranged.
-      batch_size: examples a step, or answered at a time.
+      batch_size: rows a step, or answered at a time.
       inputs_length, targets_length: tokens of an example; of an answer, the most that are written.
       accumulation: parts of a batch.
       optimizer: how it learns; its state counts, its numbers do not.
@@ -55,11 +55,12 @@ def work_of(experiment: Experiment, tuning: Tuning, training: bool = True) -> Wo
       ConfigError: no config of the model.
     """
     task = experiment.task
+    rows = tuning.batch_size * (2 if experiment.variant == "distillation" else 1)
     return Work(
         experiment.base.config(),
         experiment.adapter,
         experiment.mesh,
-        tuning.batch_size if training else tuning.eval_batch_size,
+        rows if training else tuning.eval_batch_size,
         task.inputs_length,
         task.targets_length,
         tuning.accumulation,

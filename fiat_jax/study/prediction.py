@@ -3,7 +3,7 @@
 import signal
 import sys
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass
 from itertools import islice
@@ -16,9 +16,10 @@ from tqdm import tqdm
 from fiat_jax.data.unlabelled import check_inputs, walk_inputs
 from fiat_jax.errors import InterruptedRun
 from fiat_jax.parallel.hosts import agreed, is_first
+from fiat_jax.reasoning import CallError
 from fiat_jax.reasoning.pool import first_signal
 from fiat_jax.study.answer_file import AnswerFile
-from fiat_jax.study.predictor import OURS, Predictor
+from fiat_jax.study.predictor import Predictor
 from fiat_jax.study.windows import Windows, size_of
 
 
@@ -62,21 +63,22 @@ def predict_file(predictor: Predictor, source: Path, target: Path) -> Answered:
       FiatError: the large model gives a row no rationale; the rows before it are answered.
       InterruptedRun, KeyboardInterrupt: SIGTERM or Ctrl-C came.
     """
-    task, rationales = predictor.task, predictor.rationales
-    total = check_inputs(source, task, rationales.check if rationales is not None else None)
+    task = predictor.task
+    total = check_inputs(source, task, predictor.check_rationale)
     settings = predictor.settings()
     with ExitStack() as stack:
         output, before, cut = None, 0, 0
         if is_first():
             output = stack.enter_context(AnswerFile(target, settings))
-            before = output.count_of(walk_inputs(source, task), source, (*OURS, "rationale"))
+            before = output.count_of(walk_inputs(source, task), source, (*predictor.ours, "rationale"))
         before, started = agreed(before), time.monotonic()
         if before < total:
             # From the start of a window: what stands together in a batch is what stood there before.
             start = before - before % size_of(predictor)
             rows = (row for _, row in islice(walk_inputs(source, task), start, None))
             bar = stack.enter_context(_bar(total, before))
-            for position, row in _in_order(predictor, rows, start):
+            answered = _in_order if predictor.threshold is None else _by_windows
+            for position, row in answered(predictor, rows, start):
                 if output is not None and position >= before:
                     output.add(row)
                     bar.update()
@@ -100,24 +102,59 @@ def _in_order(
         raise windows.failure
 
 
+def _by_windows(
+    predictor: Predictor, rows: Iterator[dict[str, Any]], start: int
+) -> Iterator[tuple[int, dict[str, Any]]]:
+    """The same where the large model is asked after a first answer: some batches at a time, answered whole.
+
+    So it follows from a row's place in the file what stands beside it, and not from when a call comes back.
+    """
+    stopped: list[BaseException] = []
+
+    def stop(why: BaseException) -> None:
+        stopped.append(why)
+        if predictor.rationales is not None:
+            predictor.rationales.stop.set()
+
+    with _signals(stop):
+        while not stopped and (window := list(islice(rows, size_of(predictor)))):
+            try:
+                answers = predictor.answers(window)
+            except CallError:
+                if stopped:
+                    break
+                raise
+            yield from enumerate(answers, start)
+            start += len(window)
+    if stopped:
+        raise stopped[0]
+
+
 @contextmanager
 def _stopping(windows: Windows) -> Iterator[None]:
     """Within it, the first Ctrl-C or SIGTERM lets calls and rows in flight end; not so in a job."""
-
-    def stop(number: int) -> None:
-        again = "what is answered is written, and the same command goes on from here."
-        if number == signal.SIGINT:
-            windows.stop(KeyboardInterrupt(f"stopped by Ctrl-C; {again}"))
-        else:
-            windows.stop(InterruptedRun(f"stopped by a signal; {again}"))
-
     try:
-        with ExitStack() as stack:
-            if jax.process_count() == 1:
-                stack.enter_context(first_signal(stop))
+        with _signals(windows.stop):
             yield
     finally:
         windows.close()
+
+
+@contextmanager
+def _signals(stop: Callable[[BaseException], None]) -> Iterator[None]:
+    """Within it, the first Ctrl-C or SIGTERM stops with what is to be raised then; not so in a job."""
+
+    def stopped(number: int) -> None:
+        again = "what is answered is written, and the same command goes on from here."
+        if number == signal.SIGINT:
+            stop(KeyboardInterrupt(f"stopped by Ctrl-C; {again}"))
+        else:
+            stop(InterruptedRun(f"stopped by a signal; {again}"))
+
+    with ExitStack() as stack:
+        if jax.process_count() == 1:
+            stack.enter_context(first_signal(stopped))
+        yield
 
 
 def _bar(total: int, before: int) -> Any:

@@ -2,28 +2,31 @@
 
 import hashlib
 import json
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from functools import cached_property
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, NamedTuple
 
 from fiat_jax.checkpoints.inspection import METADATA
+from fiat_jax.data.mixing import Kind, RationaleMix, check_mixed, check_reads_rationales
 from fiat_jax.data.unlabelled import encode_input
 from fiat_jax.decoding.search import BeamSearch, Greedy, Search
 from fiat_jax.decoding.speculative import SpeculativeDecoder
 from fiat_jax.decoding.stream import Answer, Decoder, Request, Take
 from fiat_jax.errors import ConfigError
+from fiat_jax.parallel.hosts import agreed_text, is_first
 from fiat_jax.study.answering import decoder, longest_first, seed_of
 from fiat_jax.study.bounds import Bounded, Bounds
+from fiat_jax.study.cascading import Cascade, sureness
 from fiat_jax.study.drafting import Draft, drafted
-from fiat_jax.study.evaluation import best_weights
+from fiat_jax.study.evaluation import best_step, best_weights
 from fiat_jax.study.experiment import Experiment, assemble
 from fiat_jax.study.rationales import Rationales, Reasoner
 
 OURS = ("prediction", "score", "tokens", "predictions", "scores", "cut")
-"""The fields that an answer adds to its row, in the place of any that it had."""
+"""The fields that every answer adds to its row."""
 
 
 class Predictor:
@@ -40,14 +43,17 @@ class Predictor:
       batch_size: rows at a time; changes no answer.
       bounds: what answers may be; None for anything.
       draft: a small model that runs ahead; changes no answer.
+      cascade: asks the large model only about what is unsure without it; None to ask about all.
+      mix: what share of the rows is shown without rationale, or with another's; None for neither.
 
     Attributes:
       task, variant: of the experiment.
       search, reasoner, batch_size, bounds: as given.
+      rationales: where they come from, opened; None where the variant is not fiat.
+      threshold: how sure an answer without rationale must be; None where there is no cascade.
 
     Raises:
-      ConfigError: a draft cannot run ahead of that search.
-      rationales: where they come from, opened; None where the variant is not fiat.
+      ConfigError: a draft cannot run ahead of that search; or a cascade or a mix does not go with the rest.
     """
 
     def __init__(
@@ -59,18 +65,30 @@ class Predictor:
         batch_size: int = 32,
         bounds: Bounds | None = None,
         draft: Draft | None = None,
+        cascade: Cascade | None = None,
+        mix: RationaleMix | None = None,
     ) -> None:
         if draft is not None and (bounds is not None or search != Greedy()):
             raise ConfigError(
                 f"draft: expected a plain Greedy search without bounds to run ahead of, found "
                 f"{search}{'' if bounds is None else f' and {bounds}'}; leave one of them out."
             )
+        check_mixed(mix, experiment.variant, "rationale_mix")
+        if mix is not None and mix.wrong and reasoner.client is not None:
+            raise ConfigError(
+                "RationaleMix.wrong: expected the rationales of a file or store to exchange, found a client; "
+                "leave one of them out."
+            )
+        self.threshold = None
+        if cascade is not None:
+            _check_cascade(experiment, search, mix)
+            self.threshold = cascade.of_run(run_dir, best_step(run_dir))
         self.task, self.variant = experiment.task, experiment.variant
         self.search, self.reasoner = search, reasoner
         self._tokens = self.task.tokens()
         self.rationales = Rationales(reasoner, self.task) if self.variant == "fiat" else None
         self.batch_size, self.bounds = batch_size, bounds
-        self._draft = draft
+        self._draft, self._mix = draft, mix
         self._bounded = None if bounds is None else Bounded(bounds, self.task)
         self._run_dir, self._experiment = run_dir, experiment
 
@@ -117,14 +135,37 @@ class Predictor:
           DataError: a row is wrong, has no rationale, or does not fit.
           CallError, ConfigError: the large model gives no rationale.
         """
-        checked = [self.check(row, f"row {number}") for number, row in enumerate(rows)]
-        with ThreadPoolExecutor(self.reasoner.concurrency) as threads:
-            rationales = list(threads.map(self.rationale, checked))
-        requests = [self.request(*one) for one in zip(checked, rationales, strict=True)]
+        return self.answers([self.check(row, f"row {number}") for number, row in enumerate(rows)])
+
+    def answers(self, checked: Sequence[Mapping[str, Any]]) -> list[dict[str, Any]]:
+        """The same for rows that are checked; each process of a job gets all.
+
+        Raises:
+          DataError: a row does not fit.
+          CallError, ConfigError: the large model gives no rationale.
+        """
+        every = range(len(checked))
+        answered = dict(zip(every, self._answered(checked, self.rationale), strict=True))
+        unsure = [at for at in every if self.unsure(answered[at].written)]
+        if unsure:
+            again = self._answered([checked[at] for at in unsure], self.ask)
+            answered |= dict(zip(unsure, again, strict=True))
+        return [self.answer(row, *answered[at]) for at, row in enumerate(checked)]
+
+    def _answered(
+        self, rows: Sequence[Mapping[str, Any]], rationale: Callable[[Mapping[str, Any]], str | None]
+    ) -> list["_Answered"]:
+        """The rows answered with the rationales that are made for them."""
+        rationales: list[str | None] = []
+        if is_first():
+            with ThreadPoolExecutor(self.reasoner.concurrency) as threads:
+                rationales = list(threads.map(rationale, rows))
+        rationales = json.loads(agreed_text(json.dumps(rationales)))
+        requests = [self.request(*one) for one in zip(rows, rationales, strict=True)]
         written = dict(self.run(longest_first(request for request, _ in requests)))
         return [
-            self.answer(row, rationale, written[at], cut)
-            for at, (row, rationale, (_, cut)) in enumerate(zip(checked, rationales, requests, strict=True))
+            _Answered(why, written[at], cut)
+            for at, (why, (_, cut)) in enumerate(zip(rationales, requests, strict=True))
         ]
 
     def check(self, row: Mapping[str, Any], where: str, id: str | None = None) -> dict[str, Any]:
@@ -139,31 +180,67 @@ class Predictor:
           DataError: a field is absent or no text, or there is no rationale and nobody to ask.
         """
         checked = self.task.unlabelled(row, where, _id_of(row) if id is None else id)
-        if self.rationales is not None:
-            self.rationales.check(checked, where)
+        self.check_rationale(checked, where)
         return checked
 
-    def rationale(self, row: Mapping[str, Any]) -> str:
-        """The rationale of a checked row: its own, or the store's, or what the large model answers now.
+    def check_rationale(self, row: Mapping[str, Any], where: str) -> None:
+        """Makes sure that there is a rationale for a row, or somebody to ask, if it needs its own.
+
+        Raises:
+          DataError: there is neither.
+        """
+        if self.rationales is not None and self._kind(row) == "own":
+            self.rationales.check(row, where)
+
+    def rationale(self, row: Mapping[str, Any]) -> str | None:
+        """The rationale that a checked row is first answered with.
 
         Returns:
-          '' where the variant is not fiat.
+          As `ask`; None for none, where there is a cascade or a mix has it so; '' where the variant is not
+          fiat.
+
+        Raises:
+          DataError, CallError, ConfigError: as `ask`.
+        """
+        if self.rationales is None:
+            return ""
+        kind = self._kind(row)
+        if self.threshold is not None or kind == "without":
+            return None
+        if self._mix is not None and kind == "wrong":
+            return self.rationales.of_another(row, self._mix.seed)
+        return self.rationales.of(row)
+
+    def unsure(self, written: Answer) -> bool:
+        """Whether a first answer is so unsure that the large model is asked."""
+        return self.threshold is not None and sureness(written) < self.threshold
+
+    def ask(self, row: Mapping[str, Any]) -> str:
+        """The rationale of a checked row: its own, or the store's, or what the large model answers now.
 
         Raises:
           DataError: there is none, and nobody to ask.
           CallError: the large model gives none to this row.
           ConfigError: the large model gives none to any row.
         """
-        return self.rationales.of(row) if self.rationales is not None else ""
+        assert self.rationales is not None
+        return self.rationales.of(row)
+
+    def _kind(self, row: Mapping[str, Any]) -> Kind:
+        """Whose rationale a row is shown with; follows from its id and the mix's seed."""
+        if self._mix is None:
+            return "own"
+        digest = hashlib.sha256(f"{self._mix.seed} {row['id']}".encode()).digest()
+        return self._mix.kind(int.from_bytes(digest[:6], "big") / 2**48)
 
     def request(
-        self, row: Mapping[str, Any], rationale: str, seed: int | None = None, adapter: int = -1
+        self, row: Mapping[str, Any], rationale: str | None, seed: int | None = None, adapter: int = -1
     ) -> tuple[Request, bool]:
         """What the decoder is asked about a checked row, and whether its passage was shortened.
 
         Args:
           row: a checked row.
-          rationale: its rationale.
+          rationale: its rationale; None to answer as the instruction variant does.
           seed: which random answer to give; by default one that follows from the row's id and the search's
             seed, and not from its place among others.
           adapter: see `Request`.
@@ -181,28 +258,41 @@ class Predictor:
         return self.decoder.run(take)
 
     def answer(
-        self, row: Mapping[str, Any], rationale: str, written: Answer, cut: bool = False
+        self, row: Mapping[str, Any], rationale: str | None, written: Answer, cut: bool = False
     ) -> dict[str, Any]:
         """The row with what was written for it.
 
         Returns:
           The row, with 'prediction'; 'score', its log-probability, or the score of beams; 'tokens', how many
-          it took, its end not counted; 'rationale' as used, where the variant is fiat; 'cut', true, where the
-          passage was shortened; 'predictions' and 'scores' of all, the best first, where beams give several.
+          it took, its end not counted; 'rationale' as used, where the variant is fiat, '' for none; 'cut',
+          true, where the passage was shortened; 'predictions' and 'scores' of all, the best first, where
+          beams give several; 'asked', whether the large model was, where there is a cascade; 'shown', whose
+          rationale it was, where there is a mix.
         """
         texts = [self._tokens.decode(ids) for ids in written.tokens]
         scores = [round(float(score), 4) for score in written.scores]
-        answered = {name: value for name, value in row.items() if name not in OURS}
+        answered = {name: value for name, value in row.items() if name not in self.ours}
         answered |= {"prediction": texts[0], "score": scores[0], "tokens": len(written.tokens[0])}
         if isinstance(self.search, BeamSearch) and self.search.n_best > 1:
             answered |= {"predictions": texts, "scores": scores}
         if self.variant == "fiat":
-            answered["rationale"] = rationale
+            answered["rationale"] = rationale or ""
+        if self.threshold is not None:
+            answered["asked"] = rationale is not None
+        if self._mix is not None:
+            answered["shown"] = self._kind(row)
         return answered | ({"cut": True} if cut else {})
+
+    @property
+    def ours(self) -> tuple[str, ...]:
+        """The fields that an answer adds to its row, in the place of any that it had."""
+        added = [name for name, adds in (("asked", self.threshold), ("shown", self._mix)) if adds is not None]
+        return (*OURS, *added)
 
     def settings(self) -> dict[str, Any]:
         """All that the answers depend on besides the rows, as JSON."""
         task, (_, step, base) = self.task, self._loaded
+        added = {"threshold": self.threshold, "mix": None if self._mix is None else repr(self._mix)}
         saved = self._run_dir / "checkpoints" / str(step) / METADATA
         return {
             "checkpoint": hashlib.sha256(saved.read_bytes()).hexdigest(),
@@ -215,6 +305,7 @@ class Predictor:
             "bounds": repr(self.bounds),
             "int8": self._experiment.base.answer_in_int8,
             "rationales": self.reasoner.described() if self.variant == "fiat" else "none",
+            **{name: value for name, value in added.items() if value is not None},
         }
 
     def close(self) -> None:
@@ -229,6 +320,23 @@ class Predictor:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
+
+
+class _Answered(NamedTuple):
+    """What a row was answered with, as `Predictor.answer` takes it."""
+
+    rationale: str | None
+    written: Answer
+    cut: bool
+
+
+def _check_cascade(experiment: Experiment, search: Search, mix: RationaleMix | None) -> None:
+    check_reads_rationales(experiment.variant, "cascade")
+    if not isinstance(search, Greedy) or mix is not None:
+        raise ConfigError(
+            "cascade: expected a Greedy search and no rationale_mix, as the threshold was chosen so, found "
+            f"{search}{'' if mix is None else f' and {mix}'}; leave one of them out."
+        )
 
 
 def _id_of(row: Mapping[str, Any]) -> str:

@@ -1,5 +1,6 @@
 """Where the rationales of new rows come from: the row itself, a store or file, or the large model."""
 
+import hashlib
 import threading
 from collections.abc import Mapping
 from concurrent.futures import Future
@@ -118,6 +119,21 @@ class Rationales:
         self._answer(mine, request, key)
         return mine.result()
 
+    def of_another(self, row: Mapping[str, Any], seed: int) -> str:
+        """The rationale of another example of the same file, which follows from a row's id and a seed.
+
+        Raises:
+          DataError: there is no other.
+        """
+        path = fill(self._place, {"language": row["language"]})
+        found = self._read(path)
+        unfit = {row["id"], *self._marked[path]}
+        others = [id for id in found if id not in unfit]
+        if not others:
+            raise DataError(f"{path}: expected rationales of other examples than {row['id']!r}, found none.")
+        chosen = int(hashlib.sha256(f"{seed} {row['id']} other".encode()).hexdigest(), 16) % len(others)
+        return found[others[chosen]].strip()
+
     def close(self) -> None:
         """Closes the store."""
         if self._store is not None:
@@ -127,10 +143,7 @@ class Rationales:
         path = fill(self._place, {"language": row["language"]})
         if not path:
             raise DataError(f"{where}: expected a field 'rationale', or rationales of this run, found none.")
-        with self._lock:
-            if path not in self._files:
-                self._files[path], self._marked[path] = open_rationales(path), given_label(path)
-        text = self._files[path].get(row["id"], "").strip()
+        text = self._read(path).get(row["id"], "").strip()
         if not text:
             raise DataError(
                 f"{where}: expected a rationale for {row['id']!r} in {path}, found none; write what is "
@@ -139,6 +152,12 @@ class Rationales:
         if row["id"] in self._marked[path]:
             raise _from_label(where, f"that of {row['id']!r} in {path}")
         return text
+
+    def _read(self, path: str) -> Mapping[str, str]:
+        with self._lock:
+            if path not in self._files:
+                self._files[path], self._marked[path] = open_rationales(path), given_label(path)
+        return self._files[path]
 
     def _request(self, row: Mapping[str, Any]) -> Request:
         prompt = self._reasoner.prompt

@@ -11,7 +11,9 @@ import jax
 from fiat_jax.adapters import Learnable
 from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_weights, write_adapter
 from fiat_jax.data.batches import TrainBatches
+from fiat_jax.data.distillation import DistillationBatches
 from fiat_jax.data.given_labels import label_given
+from fiat_jax.data.mixing import MixedBatches, RationaleMix, Shown, check_mixed
 from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.parallel import fetch, own_rows, put_batch
@@ -57,6 +59,10 @@ class Tuning:
       seed: of the adapter's start, the order of examples and dropout.
       start: a PEFT folder with an adapter of the same settings, whose weights are the start; None for a
         start of its own.
+      rationale_mix: what share of the examples the fiat variant shows without rationale, or with a wrong one;
+        None for neither.
+      label_share: what the loss of the answers weighs in distillation; that of the rationales weighs the
+        rest.
     """
 
     optimizer: AdamW | Adafactor
@@ -69,8 +75,12 @@ class Tuning:
     eval_batch_size: int = 32
     seed: int = 0
     start: str | None = None
+    rationale_mix: RationaleMix | None = None
+    label_share: float = 0.5
 
     def __post_init__(self) -> None:
+        if not 0 <= self.label_share <= 1:
+            raise ConfigError(f"Tuning.label_share: expected a share from 0 to 1, found {self.label_share}.")
         if self.accumulation < 1 or self.batch_size % self.accumulation:
             raise ConfigError(
                 f"train.accumulation: expected a divisor of the batch size {self.batch_size}, "
@@ -101,14 +111,13 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
       NonFiniteError, InterruptedRun: as `fiat_jax.training.fit`.
     """
     task = experiment.task
-    examples = load_examples(task, experiment.variant, "train")
-    check_same("training examples", fingerprint(examples))
+    batches = train_batches(experiment, tuning)
+    check_same("training examples", fingerprint(*batches.read))
     validation, given = None, label_given(task, experiment.variant)
     if given:
         _log.warning("%s was written from the label: nothing is validated, and eval will refuse", given)
     elif "validation" in task.splits():
         validation = load_examples(task, experiment.variant, "validation")
-    batches = TrainBatches(examples, tuning.batch_size, tuning.seed)
     plan = Plan(tuning.total(batches), tuning.eval_every, tuning.save_every)
     network = assemble(experiment, tuning.seed)
     _log.info("%s", network.summary())
@@ -139,6 +148,26 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
         store.close()
 
 
+def train_batches(experiment: Experiment, tuning: Tuning) -> TrainBatches:
+    """The batches that a run learns from.
+
+    Raises:
+      ConfigError: rationales are mixed where the variant reads none.
+      ConfigError, DataError: as `load_examples`.
+    """
+    task, variant, mix = experiment.task, experiment.variant, tuning.rationale_mix
+    size, seed = tuning.batch_size, tuning.seed
+    check_mixed(mix, variant, "Tuning.rationale_mix")
+    examples = load_examples(task, variant, "train")
+    if variant == "distillation":
+        explanations = load_examples(task, "explanation", "train")
+        return DistillationBatches(examples, explanations, size, seed, tuning.label_share)
+    if mix is not None:
+        bare = load_examples(task, "instruction", "train")
+        return MixedBatches(examples, bare, Shown(task, "train"), mix, size, seed, task.inputs_length)
+    return TrainBatches(examples, size, seed)
+
+
 def _fit(
     run_dir: Path,
     network: Network,
@@ -153,7 +182,7 @@ def _fit(
     state = create_state(network.model.clone(train=True), optimizer, network.learned, tuning.accumulation)
     places = state_shardings(state, network.placement, network.mesh)
     state = jax.device_put(state, places)
-    note = {"examples": fingerprint(batches.examples), "base": network.fingerprint}
+    note = {"examples": fingerprint(*batches.read), "base": network.fingerprint}
     start = store.latest()
     if start is not None:
         _check_examples(store.note(start), note, run_dir)
@@ -167,7 +196,7 @@ def _fit(
         log.flush()  # before there is a checkpoint of these steps
         store.save(int(state.step), _parts(state), metrics, note)
 
-    own = own_rows(tuning.batch_size, network.mesh)
+    own = own_rows(batches.rows_per_batch, network.mesh)
     log = MetricsLog(run_dir, int(state.step), plan.steps) if is_first() else Silence()
     try:
         fit(
@@ -231,11 +260,12 @@ def save_adapter(folder: Path, experiment: Experiment, network: Network, learned
         write_adapter(folder, adapter, weights, config, experiment.base.path, network.fingerprint)
 
 
-def fingerprint(examples: Examples) -> str:
+def fingerprint(*read: Examples) -> str:
     """A hash of the token ids and their order, by which a resumed run knows its data again."""
     digest = hashlib.sha256()
-    for inputs, targets in zip(examples.inputs, examples.targets, strict=True):
-        digest.update(inputs.tobytes() + b"|" + targets.tobytes() + b"\n")
+    for examples in read:
+        for inputs, targets in zip(examples.inputs, examples.targets, strict=True):
+            digest.update(inputs.tobytes() + b"|" + targets.tobytes() + b"\n")
     return digest.hexdigest()
 
 

@@ -29,13 +29,13 @@ class Asked(NamedTuple):
 
     Attributes:
       row: as it was checked.
-      rationale: '' where the variant is not fiat.
+      rationale: '' where the variant is not fiat, None for none.
       request: for the decoder.
       cut: whether its passage was shortened.
     """
 
     row: dict[str, Any]
-    rationale: str
+    rationale: str | None
     request: Request
     cut: bool
 

@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import pytest
 from rows import write_jsonl
 
@@ -29,7 +31,7 @@ def task(tmp_path):
 def test_it_shows_names_counts_and_what_the_model_reads(task, capsys):
     tasks(task)
     out = capsys.readouterr().out
-    assert "books.fiat         books.hau.fiat  books.ibo.fiat" in out
+    assert "books.fiat          books.hau.fiat  books.ibo.fiat" in out
     assert "split       hau  ibo  all\ntrain         2    2    4\nvalidation    1    1    2\n" in out
     assert (
         "input   Answer. reasoning: So it is. question: who? context: He wrote it.\n    target  He\n" in out
@@ -48,3 +50,11 @@ def test_before_annotation_the_other_variants_are_shown(task, tmp_path, capsys):
 def test_an_example_that_is_not_there_is_an_error(task):
     with pytest.raises(ConfigError, match="expected a position below 2 in split validation, found 5"):
         tasks(task, split="validation", example=5)
+
+
+def test_rationales_too_long_to_be_learned_hide_nothing_else(task, capsys):
+    tasks(replace(task, targets_length=5))
+    out = capsys.readouterr().out
+    assert "books.fiat  train example" in out
+    assert "books.explanation  cannot be learned as it is: task books, example" in out
+    assert "expected a target of at most 5 tokens" in out

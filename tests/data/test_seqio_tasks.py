@@ -32,8 +32,9 @@ def read(seqio, name, **settings):
 
 def test_each_variant_is_a_mixture_of_its_languages(task, seqio):
     names = register(task)
-    assert names[:3] == tuple(f"{task.name}.{variant}" for variant in ("plain", "instruction", "fiat"))
-    assert set(names[3:]) == {f"{task.name}.{one}.{variant}" for one in SIZES for variant in task.variants()}
+    readings = ("plain", "instruction", "fiat", "distillation", "explanation")
+    assert names[:5] == tuple(f"{task.name}.{reading}" for reading in readings)
+    assert set(names[5:]) == {f"{task.name}.{one}.{reading}" for one in SIZES for reading in readings}
     mixture = seqio.get_mixture_or_task(f"{task.name}.fiat")
     assert [one.name for one in mixture.tasks] == [f"{task.name}.hau.fiat", f"{task.name}.ibo.fiat"]
     assert [mixture.get_rate(one) for one in mixture.tasks] == list(SIZES.values())

@@ -11,13 +11,15 @@ TEMPLATE = Template(instruction="Answer.")
 BYTES = ByteTokens()
 
 
-def test_the_three_variants_differ_by_instruction_and_rationale():
-    plain, instruction, fiat = (
+def test_the_variants_differ_by_instruction_and_rationale():
+    plain, instruction, fiat, distillation = (
         TEMPLATE.compose(variant, FIELDS, " He \n wrote\tit. ") for variant in VARIANTS
     )
     assert plain == "question: who? title: Apart context: It was written by Chinua Achebe."
     assert instruction == "Answer. " + plain
     assert fiat == "Answer. reasoning: He wrote it. " + plain
+    assert distillation == instruction
+    assert TEMPLATE.compose("explanation", FIELDS) == f"{TEMPLATE.explanation} {plain}"
 
 
 def test_a_rationale_may_follow_the_input():

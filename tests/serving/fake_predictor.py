@@ -49,6 +49,12 @@ class FakePredictor:
             raise CallError("gave up after 3 attempts")
         return f"thoughts on {row['text']}"
 
+    def unsure(self, written):
+        return False
+
+    def ask(self, row):
+        return self.rationale(row)
+
     def request(self, row, rationale, seed, adapter=-1):
         if len(row["text"]) > 100:
             raise DataError(f"example {row['id']}: expected at most 100 tokens, found {len(row['text'])}.")
@@ -56,7 +62,7 @@ class FakePredictor:
 
     def answer(self, row, rationale, written, cut):
         text = bytes(written.tokens[0].astype(np.uint8)).decode()
-        return {**row, "prediction": text, "score": -1.0, "tokens": len(text), "rationale": rationale}
+        return {**row, "prediction": text, "score": -1.0, "tokens": len(text), "rationale": rationale or ""}
 
     def close(self):
         self.closed = True

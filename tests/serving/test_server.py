@@ -285,3 +285,17 @@ def test_an_address_that_is_taken_is_a_configuration_error(plain):
 def test_limits_that_cannot_be_are_refused(field, value):
     with pytest.raises(ConfigError, match=f"Limits.{field}: expected"):
         Limits(**{field: value})
+
+
+def test_unsure_rows_are_answered_again_with_a_rationale_and_the_others_once_without():
+    with serving() as running:
+        predictor = running.predictor
+        predictor.ask, predictor.rationale = predictor.rationale, lambda row: None
+        predictor.unsure = lambda written: bytes(written.tokens[0]).startswith(b"derusnu")
+        reply = running.ask([{"text": text} for text in ("sure", "unsured", "quite sure")])
+        rationales = [row["rationale"] for row in reply.json()]
+        assert rationales == ["", "thoughts on unsured", ""]
+        assert predictor.asked == ["unsured"]
+        assert sorted(text for batch in predictor.batches for text in batch) == [
+            "quite sure", "sure", "unsured", "unsured",
+        ]  # fmt: skip

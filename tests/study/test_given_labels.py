@@ -189,3 +189,19 @@ def test_labels_are_told_of_the_training_split_alone(world, capsys):
         assert refine(server, *words) == 2
     assert "refine.rationalise: expected 'train' among the splits" in error(capsys)
     assert server.bodies == []
+
+
+def test_distillation_of_them_is_not_evaluated_either_and_no_threshold_is_chosen(star, capsys):
+    words = [
+        "Experiment.variant=distillation",
+        "Task.targets_length=64",
+        "Task.name=told",
+        "Task.rationales=star.jsonl",
+    ]
+    words = [f"--gin.{word}" for word in words]
+    assert fiat("train", "--gin_file", "world.gin", "--run_dir", "distilled", *FEW, *words) == 0
+    assert fiat("eval", "--run_dir", "distilled") == 3
+    assert FIRST in error(capsys)
+    assert fiat("train", "--gin_file", "world.gin", "--run_dir", "run", *FEW, *STAR) == 0
+    assert fiat("cascade", "--run_dir", "run", "--gin.cascade.share=0.5") == 3
+    assert FIRST in error(capsys)

@@ -17,7 +17,7 @@ from fiat_jax.models import T5Config
 from fiat_jax.parallel import Mesh
 from fiat_jax.study import fitting
 from fiat_jax.study.experiment import assemble
-from fiat_jax.study.planning import Work, plan_decoding, plan_step, useful_flops
+from fiat_jax.study.planning import Work, plan_decoding, plan_step, useful_flops, work_of
 
 SMALL = T5Config(96, 32, 8, 64, 4, 2, 2, dtype="float32", dropout=0.0)
 WORK = Work(SMALL, LoRA(rank=4), Mesh(), batch_size=32, inputs_length=48, targets_length=24)
@@ -133,3 +133,10 @@ def test_a_step_is_planned_for_a_tpu_that_is_not_there():
     found = plan_step(work, topology("v5e:2x2"))
     assert (found.chip, found.chips) == ("v5e", 4) and found.network_s > 0
     assert found.flops * 4 == pytest.approx(plan_step(with_config(WORK, remat="full")).flops, rel=0.1)
+
+
+def test_distillation_is_planned_with_two_rows_an_example(world):
+    experiment, tuning = (parse(name, ["world.gin"]).run() for name in ("Experiment", "Tuning"))
+    distilled = replace(experiment, variant="distillation")
+    assert work_of(distilled, tuning).batch_size == 2 * work_of(experiment, tuning).batch_size == 8
+    assert work_of(distilled, tuning, training=False) == work_of(experiment, tuning, training=False)
