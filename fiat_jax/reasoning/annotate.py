@@ -156,7 +156,7 @@ def _check_batch(batch: Batch | None, client: Client, rates: Rates | None) -> No
         return
     if not isinstance(client, BatchClient):
         raise ConfigError(
-            f"annotate.batch: expected a client whose provider takes batches, OpenAI or Anthropic, found "
+            "annotate.batch: expected a client that can send batches, OpenAI or Anthropic, found "
             f"{type(client).__name__}; leave out annotate.batch."
         )
     if rates is not None and rates != Rates():

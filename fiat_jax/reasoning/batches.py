@@ -37,7 +37,7 @@ _SAID = 10
 
 @dataclass(frozen=True)
 class Batch:
-    """How requests are sent together. Only OpenAI and Anthropic are known to take them so.
+    """How requests are sent together, to OpenAI or Anthropic.
 
     Attributes:
       size: the most requests of one batch, up to 50,000.
@@ -62,7 +62,7 @@ class Batches:
     """Sends requests in batches and keeps what comes of them.
 
     What the store has in batches already is fetched and not sent again, and counts against this run's budget,
-    since it was asked and not yet paid for. A request that failed in a way that may pass is not sent again by
+    since what it costs is not known yet. A request that failed in a way that may pass is not sent again by
     this run.
 
     Args:

@@ -285,9 +285,7 @@ def test_what_cannot_be_with_batches_is_refused(tmp_path: Path) -> None:
         with Store(tmp_path / "r.sqlite") as store, pytest.raises(ConfigError, match=match):
             annotate({}, PROMPT, client or OpenAI("fake"), store, batch=Batch(), **settings)
 
-    refused(
-        "expected a client whose provider takes batches, OpenAI or Anthropic, found Gemini", Gemini("fake")
-    )
+    refused("expected a client that can send batches, OpenAI or Anthropic, found Gemini", Gemini("fake"))
     refused("expected no requests_per_minute", rates=Rates(requests_per_minute=60))
     for settings in ({"size": 0}, {"size": 50_001}, {"poll_s": 0.0}):
         with pytest.raises(ConfigError, match="expected a size of 1 to 50000 and poll_s above 0"):
