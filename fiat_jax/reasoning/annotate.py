@@ -8,6 +8,7 @@ kill can lose only the calls that are in flight. Or the requests go out in batch
 import logging
 import signal
 from collections.abc import Iterable, Mapping
+from contextlib import nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -19,7 +20,7 @@ from fiat_jax.reasoning.gathering import Gathered, gather
 from fiat_jax.reasoning.pool import Pool
 from fiat_jax.reasoning.progress import Progress
 from fiat_jax.reasoning.prompts import Prompt
-from fiat_jax.reasoning.sent import refuse_batched
+from fiat_jax.reasoning.sent import alone, refuse_batched
 from fiat_jax.reasoning.store import Store
 from fiat_jax.reasoning.throttle import Rates, Throttle
 
@@ -114,19 +115,20 @@ def annotate(
     budget = budget or Budget()
     gathered = gather(splits, prompt, client, forbidden, limit)
     purse = Purse(budget, client, gathered.template)
-    reasons = store.plan(gathered.template, client.model, gathered.keys)
-    aside = {} if retry_failed else store.set_aside()
-    work = gathered.without({*reasons, *aside})
-    calls = len(work) if budget.max_calls is None else min(budget.max_calls, len(work))
-    progress = Progress(calls, budget.price)
-    pool: Pool | Batches
-    if batch is not None and isinstance(client, BatchClient):
-        pool = Batches(batch, work, client, store, purse, progress, retry_failed)
-        pool.run()
-    else:
-        refuse_batched(store, work)
-        pool = Pool(work, client, store, purse, Throttle(concurrency, rates or Rates()), progress)
-        pool.run(concurrency)
+    with nullcontext() if batch is None else alone(store):
+        reasons = store.plan(gathered.template, client.model, gathered.keys)
+        aside = {} if retry_failed else store.set_aside()
+        work = gathered.without({*reasons, *aside})
+        calls = len(work) if budget.max_calls is None else min(budget.max_calls, len(work))
+        progress = Progress(calls, budget.price)
+        pool: Pool | Batches
+        if batch is not None and isinstance(client, BatchClient):
+            pool = Batches(batch, work, client, store, purse, progress, retry_failed)
+            pool.run()
+        else:
+            refuse_batched(store, work)
+            pool = Pool(work, client, store, purse, Throttle(concurrency, rates or Rates()), progress)
+            pool.run(concurrency)
 
     reasons |= pool.done
     aside = store.set_aside()

@@ -1,12 +1,46 @@
 """The batches of a store: noted before they are sent, and until all that came of them is kept."""
 
+import fcntl
+import os
 import secrets
 import sqlite3
-from collections.abc import Container, Iterable
+from collections.abc import Container, Iterable, Iterator
+from contextlib import contextmanager
 
-from fiat_jax.errors import ConfigError
+from fiat_jax.errors import ConfigError, FiatError
 from fiat_jax.reasoning.calls import Sent, now
+from fiat_jax.reasoning.schema import explained
 from fiat_jax.reasoning.store import Store
+
+
+@contextmanager
+def alone(store: Store) -> Iterator[None]:
+    """Keeps another run from batches of the same store: it would take ours for lost while they are sent.
+
+    The lock is a file beside the store, and ends with this process, however it ends.
+
+    Raises:
+      FiatError: another run is at it.
+    """
+    path = store.path.with_name(f"{store.path.name}-batches")
+    with explained(store.path):
+        lock = os.open(path, os.O_CREAT | os.O_RDWR)
+        try:
+            fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            held = path.exists() and os.path.samestat(path.stat(), os.fstat(lock))
+        except BlockingIOError:
+            held = False
+        if not held:
+            os.close(lock)
+            raise FiatError(
+                f"{store.path}: expected no other run that sends or fetches its batches, found one; run this "
+                "again when it has ended."
+            )
+    try:
+        yield
+    finally:
+        path.unlink(missing_ok=True)
+        os.close(lock)
 
 
 def note(store: Store, keys: Iterable[str]) -> Sent:

@@ -62,7 +62,7 @@ def goes_on(client: str, server: FakeBatches, store: Path) -> None:
     assert "10 of 10 examples have a rationale" in run.output
     assert dict(open_rationales(store)) == EXPECTED
     assert len(server.asked) == COUNT and set(server.asked.values()) == {1}
-    assert holdings(store).batches == []
+    assert holdings(store).batches == [] and [each.name for each in store.parent.iterdir()] == [store.name]
     assert all(KEY in headers[server.key_header] for headers in server.headers)
     assert KEY not in run.output
     assert all(KEY.encode() not in each.read_bytes() for each in store.parent.iterdir())
@@ -117,6 +117,21 @@ def test_a_server_that_dies_and_restarts_is_waited_for(client: str, store: Path)
         assert run.end() == 0, run.output
         assert dict(open_rationales(store)) == EXPECTED
         assert set(server.asked.values()) == {1}
+
+
+def test_a_second_run_that_would_take_the_batches_of_the_first_for_lost_is_refused(
+    client: str, store: Path
+) -> None:
+    with SERVERS[client]() as server:
+        held = server.hold(server.sending)
+        first = Run(client, server, store)
+        assert held.seen.wait(30), first.output
+        second = Run(client, server, store)
+        assert second.end() == 1
+        assert "expected no other run that sends or fetches its batches, found one" in second.output
+        first.kill()
+        server.drop()
+        goes_on(client, server, store)
 
 
 @pytest.mark.parametrize(("number", "exit_code"), [(signal.SIGINT, 130), (signal.SIGTERM, 75)])

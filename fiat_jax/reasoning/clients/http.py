@@ -12,8 +12,9 @@ from typing import Any, TypeVar
 import httpx
 
 from fiat_jax.errors import ConfigError
-from fiat_jax.reasoning.calls import CallError, Completion, GaveUp, NotThere, Result, Wait
-from fiat_jax.reasoning.retry import TryAgain, persist, retry_after
+from fiat_jax.reasoning.calls import CallError, Completion, GaveUp, Result, Wait
+from fiat_jax.reasoning.clients.refusals import UNREADABLE, reason_of, refusal
+from fiat_jax.reasoning.retry import TryAgain, persist
 
 T = TypeVar("T")
 
@@ -23,10 +24,6 @@ CallError says that there is one, and that it refuses."""
 
 CLOCKS_S = 3600.0
 """By how much a provider's clock may differ from ours when we look for what was sent."""
-
-_NO_CREDIT = ("insufficient_quota", "credit balance is too low")
-_BAD_KEY = "API_KEY_INVALID"  # as Google says it, with status 400
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
 
 
 @dataclass(frozen=True)
@@ -173,7 +170,7 @@ class Http:
             raise TryAgain(f"{url.host}: {_without(key, str(error) or type(error).__name__)}") from None
         if response.status_code == 200:
             return self._read(response, key, read, kind)
-        raise self._refusal(response, _without(key, _reason(response)), model, kind)
+        raise refusal(response, _without(key, reason_of(response)), service.key, model, kind)
 
     def answered(self, key: str, body: Any, read: Read) -> Result:
         """An answer in a batch."""
@@ -181,15 +178,16 @@ class Http:
             completion = read(body)
         except CallError as error:
             return Result(key, failure=str(error), for_good=True)
-        except _UNREADABLE:
+        except UNREADABLE:
             return Result(key, failure=f"the batch has something else in the place of {self._service.kind}")
-        refusal = completion.refusal()
-        return Result(key, completion, refusal, bool(refusal))
+        why = completion.refusal()
+        return Result(key, completion, why, bool(why))
 
     def refused(self, key: str, status: int, body: Any, model: str) -> Result:
         """A request of a batch that has failed, judged as a call of its own is by its status."""
         response = httpx.Response(status, json=body, request=httpx.Request("POST", self._url("")))
-        error = self._refusal(response, self.shown(_reason(response)), model, self._service.kind)
+        reason = self.shown(reason_of(response))
+        error = refusal(response, reason, self._service.key, model, self._service.kind)
         return Result(key, failure=str(error), for_good=isinstance(error, CallError))
 
     def shown(self, text: str) -> str:
@@ -212,26 +210,10 @@ class Http:
         """Reads an answer of status 200."""
         try:
             return read(response.content)
-        except _UNREADABLE:
+        except UNREADABLE:
             form = response.headers.get("Content-Type", "a body")
             found = f"{response.url.host} answered 200 with {form} in the place of {kind}"
-            raise TryAgain(_without(key, f"{found} ({_reason(response)[:300]})")) from None
-
-    def _refusal(self, response: httpx.Response, reason: str, model: str, kind: str) -> Exception:
-        """The exception for a status other than 200."""
-        status, host, service = response.status_code, response.url.host, self._service
-        found = f"{host} answered {status} ({reason[:300]})" if reason else f"{host} answered {status}"
-        if status == 402 or any(word in reason for word in _NO_CREDIT):
-            return ConfigError(
-                f"{found}: the account has no credit left; top it up, then run the same command."
-            )
-        if status in (408, 409, 429) or status >= 500:
-            return TryAgain(found, _asked_to_wait(response), busy=status in (429, 529))
-        if status in (401, 403) or _BAD_KEY in response.text:
-            return ConfigError(f"{found}: expected a key that may use {model!r}; check {service.key}.")
-        if status == 404 or status < 400:
-            return NotThere(f"{found}: expected {kind} of {model!r} there; check base_url and model.")
-        return CallError(found)
+            raise TryAgain(_without(key, f"{found} ({reason_of(response)[:300]})")) from None
 
 
 def check(name: str, extra: Mapping[str, Any], ours: tuple[str, ...], timeout_s: float, retries: int) -> None:
@@ -299,31 +281,3 @@ def _key(variable: str) -> str | None:
 def _without(key: str | None, text: str) -> str:
     """Text that may be shown: a server can echo the key. Placeholders such as EMPTY are no secret."""
     return text.replace(key, "***") if key and len(key) >= 8 else text
-
-
-def _reason(response: httpx.Response) -> str:
-    """What the server says is wrong, on one short line."""
-    text = response.text
-    try:
-        error = json.loads(text)["error"]
-        text = error if isinstance(error, str) else f"{_kind(error)} {error['message']}"
-    except _UNREADABLE:
-        pass
-    return " ".join(text.split())
-
-
-def _kind(error: Mapping[str, Any]) -> str:
-    """What an error is called: some say it as its code, others beside a number."""
-    names = (error.get(name) for name in ("code", "type", "status"))
-    return next((name for name in names if isinstance(name, str)), "")
-
-
-def _asked_to_wait(response: httpx.Response) -> float | None:
-    """The seconds that a server asks to wait: in a header, or, as Google does, in the error's details."""
-    seconds = retry_after(response.headers.get("Retry-After"))
-    try:
-        details = [] if seconds is not None else json.loads(response.content)["error"]["details"]
-        delays = [detail["retryDelay"] for detail in details if "retryDelay" in detail]
-        return max((float(delay.removesuffix("s")) for delay in delays), default=seconds)
-    except _UNREADABLE:
-        return seconds

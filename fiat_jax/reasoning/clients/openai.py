@@ -115,7 +115,7 @@ class OpenAI:
     def state(self, batch: str, wait: Wait) -> BatchState:
         """How far a batch is; see `BatchClient.state`."""
         state = _state(self._batch(batch, wait))
-        return replace(state, failure=self._http.shown(state.failure))
+        return replace(state, failure=self._http.shown(state.failure)[:400])
 
     def results(self, batch: str, wait: Wait) -> list[Result]:
         """Reads the files of answers and of errors; see `BatchClient.results`."""
@@ -200,7 +200,7 @@ def _page(content: bytes) -> tuple[list[tuple[str, str | None, float]], bool]:
 def _state(batch: Mapping[str, Any]) -> BatchState:
     status, counts = batch["status"], batch.get("request_counts") or {}
     errors = [each["message"] for each in (batch.get("errors") or {}).get("data") or []]
-    why = f" ({'; '.join(errors[:3])[:300]})" if errors else ""
+    why = f" ({'; '.join(errors[:3])})" if errors else ""
     return BatchState(
         ended=status in _ENDED,
         done=counts.get("completed") or 0,
