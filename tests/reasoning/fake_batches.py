@@ -15,7 +15,7 @@ from datetime import UTC, datetime
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
-from fake_openai import DROPPED, Reply, completion, message
+from fake_openai import DROPPED, Reply, completion, message, text_completion
 
 ANSWERED, ERRORED, BROKEN, EXPIRED, EMPTY = "answered", "errored", "broken", "expired", "empty"
 REFUSED = "this request is too long"
@@ -195,7 +195,7 @@ class FakeOpenAIBatches(FakeBatches):
     refusal: str | None = None
 
     def text_of(self, body: dict[str, Any]) -> str:
-        return body["messages"][-1]["content"]
+        return body["messages"][-1]["content"] if "messages" in body else body["prompt"]
 
     def answer(self, what: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
         if what == "POST /files":
@@ -228,7 +228,8 @@ class FakeOpenAIBatches(FakeBatches):
 
     def describe(self, batch: Made) -> dict[str, Any]:
         told = {"id": batch.id, "object": "batch", "metadata": batch.metadata}
-        told |= {"created_at": int(batch.made), "status": "in_progress", "request_counts": None}
+        told |= {"created_at": int(batch.made), "status": "in_progress"}
+        told |= {"request_counts": {"total": len(batch.requests), "completed": 1, "failed": 0}}
         if self.refusal:
             return told | {"status": "failed", "errors": {"data": [{"message": self.refusal, "line": 1}]}}
         if not self.ended(batch):
@@ -255,7 +256,11 @@ class FakeOpenAIBatches(FakeBatches):
             return {"id": "r", "custom_id": id, "response": None, "error": error}
         status = {ANSWERED: 200, EMPTY: 200, ERRORED: 400, BROKEN: 500}[fate]
         text = f"thoughts on {self.text_of(body)}" if fate == ANSWERED else ""
-        told = json.loads(completion(text)) if status == 200 else {"error": {"message": REFUSED}}
+        told = (
+            json.loads((completion if "messages" in body else text_completion)(text))
+            if status == 200
+            else {"error": {"message": REFUSED}}
+        )
         return {"id": "r", "custom_id": id, "response": {"status_code": status, "body": told}, "error": None}
 
 

@@ -114,6 +114,28 @@ def test_a_run_that_does_not_wait_says_so_and_a_later_one_fetches(annotation: An
     assert len(server.asked) == 10 and set(server.asked.values()) == {1}
 
 
+def test_a_base_model_is_sent_texts(tmp_path: Path) -> None:
+    annotation = Annotation("OpenAI", tmp_path / "r.sqlite")
+    with FakeOpenAIBatches() as server:
+        assert annotation(server, client=annotation.asked(server, form="completion")).answered == 10
+    assert b'"url":"/v1/completions"' in server.files["file-0"]
+    assert open_rationales(annotation.store)["e-1"] == "thoughts on question 1"
+
+
+def test_the_providers_counts_are_shown_while_it_waits(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr("fiat_jax.reasoning.progress._SAY_EVERY_S", 0.0)
+    with FakeOpenAIBatches(ready_s=0.5) as server:
+        Annotation("OpenAI", tmp_path / "r.sqlite")(server)
+    lines = capsys.readouterr().err.splitlines()
+    assert [line for line in lines if line.startswith("sent")] == [
+        f"sent {count} requests as batch batch-{n}" for n, count in enumerate((4, 4, 2))
+    ]
+    shown = [line.split(" calls")[0] for line in lines if "calls done" in line]
+    assert shown[0] == "0 of 10" and "3 of 10" in shown and shown[-1] == "10 of 10"
+
+
 def test_what_fails_is_set_aside_or_asked_again_as_single_calls_are(annotation: Annotation) -> None:
     fates = {"question 1": ERRORED, "question 2": EXPIRED, "question 3": BROKEN, "question 4": EMPTY}
     with annotation.server(fate=by(fates)) as server:
