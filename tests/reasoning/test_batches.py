@@ -153,6 +153,32 @@ def test_what_fails_is_set_aside_or_asked_again_as_single_calls_are(annotation: 
     assert [server.asked[keys[f"e-{n}"]] for n in range(6)] == [1, 2, 2, 2, 2, 1]
 
 
+@pytest.mark.parametrize(
+    ("told", "says"),
+    [
+        ({"response": None, "error": {"code": "batch_cancelled"}}, "batch_cancelled"),
+        ({"response": None, "error": None}, "the batch has no result for it"),
+        ({"response": {"status_code": 500, "message": "out of order"}}, "answered 500"),
+        ({"response": {"status_code": 200, "body": None}}, "something else in the place of chat completions"),
+    ],
+)
+def test_a_row_that_says_little_fails_that_request_alone(
+    told: dict[str, Any], says: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    annotation = Annotation("OpenAI", tmp_path / "r.sqlite")
+    with FakeOpenAIBatches(fate=by({"question 1": ERRORED})) as server:
+        proper = server.row
+
+        def row(id: str, body: dict[str, Any], fate: str) -> dict[str, Any]:
+            return {"custom_id": id, **told} if fate == ERRORED else proper(id, body, fate)
+
+        monkeypatch.setattr(server, "row", row)
+        with pytest.raises(FiatError, match=f"9 of 10 .*{says}"):
+            annotation(server)
+        server.fate = by({})
+        assert annotation(server).answered == 10
+
+
 def test_when_all_of_a_large_batch_is_refused_none_is_set_aside(annotation: Annotation) -> None:
     with annotation.server(fate=lambda text: ERRORED) as server, pytest.raises(FiatError, match="too long"):
         annotation(server, count=30, batch=Batch(30, SOON))

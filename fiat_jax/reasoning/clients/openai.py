@@ -137,11 +137,13 @@ class OpenAI:
 
     def _result(self, key: str, row: Mapping[str, Any]) -> Result:
         if response := row.get("response"):
-            if response["status_code"] == 200:
-                return self._http.answered(key, response["body"], READERS[self.form])
-            return self._http.refused(key, response["status_code"], response["body"], self.model)
-        error = row["error"]
-        return Result(key, failure=self._http.shown(f"{error['code']}: {error['message']}"))
+            status, body = int(response["status_code"]), response.get("body")
+            if status == 200:
+                return self._http.answered(key, body, READERS[self.form])
+            return self._http.refused(key, status, body, self.model)
+        error = row.get("error") or {}
+        why = ": ".join(str(error[name]) for name in ("code", "message") if error.get(name))
+        return Result(key, failure=self._http.shown(why or "the batch has no result for it"))
 
     @cached_property
     def _http(self) -> Http:
