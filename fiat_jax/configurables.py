@@ -39,6 +39,7 @@ SETTINGS = {
     "Prompt": "fiat_jax.reasoning.prompts:Prompt",
     **CLIENTS,
     "Price": "fiat_jax.reasoning.budget:Price",
+    "Batch": "fiat_jax.reasoning.batches:Batch",
     "Beam": "fiat_jax.reasoning.beam:Beam",
     "Vote": "fiat_jax.reasoning.voting:Vote",
     "Shorten": "fiat_jax.reasoning.shortening:Shorten",

@@ -7,11 +7,12 @@ from typing import Any
 from fiat_jax.data.parts import Inputs, Part, parts_of
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
-from fiat_jax.reasoning import Budget, Client, Price, Prompt, Rates, Replay, Store
+from fiat_jax.reasoning import Batch, Budget, Client, Price, Prompt, Rates, Replay, Store
 from fiat_jax.reasoning import annotate as annotate_splits
 from fiat_jax.reasoning.beam import Beam
 from fiat_jax.reasoning.forecast import forecast
 from fiat_jax.reasoning.gathering import gather
+from fiat_jax.reasoning.sent import refuse_batched
 from fiat_jax.reasoning.status import status as status_of
 
 
@@ -33,6 +34,7 @@ def annotate(
     dry_run: bool = False,
     status: bool = False,
     pipeline: Beam | None = None,
+    batch: Batch | None = None,
 ) -> None:
     """Asks the large model about every example, and keeps its rationales.
 
@@ -52,10 +54,13 @@ def annotate(
       max_cost: money that this run's answers may cost, in the price's currency.
       requests_per_minute: how many attempts may begin in a minute.
       tokens_per_minute: how many tokens may be read and written in a minute.
-      retry_failed: ask again what was set aside, since it had failed for good.
+      retry_failed: ask again what was set aside, since it had failed for good, and what is in a batch that
+        the provider no longer knows.
       dry_run: say what the calls will need, and ask nothing.
       status: say how far the store is, and ask nothing.
       pipeline: where the calls are made; by default in threads of this process.
+      batch: send the requests together, to be answered later at the provider's lower price; concurrency then
+        says nothing.
     """
     chosen = _splits(task, splits, input)
     prompt = prompt or task.prompt
@@ -75,10 +80,15 @@ def annotate(
     if pipeline is not None:
         _refuse_with_pipeline("which has no first examples", limit=limit)
         _refuse_with_pipeline("which asks all that has no answer", retry_failed=retry_failed or None)
+        if batch is not None:
+            raise ConfigError(
+                "annotate.batch: expected none with a pipeline, found one; leave out one of the two."
+            )
         unknown = "whose workers do not know of each other's calls"
         _refuse_with_pipeline(unknown, max_calls=max_calls, max_cost=max_cost, **vars(rates))
     with Store(store) as kept:
         if pipeline is not None:
+            refuse_batched(kept)
             parts = _parts(task, chosen, input)
             summary = pipeline.annotate(parts, prompt, client, kept, forbidden=label, concurrency=concurrency)
         else:
@@ -93,6 +103,7 @@ def annotate(
                 budget=budget,
                 rates=rates,
                 retry_failed=retry_failed,
+                batch=batch,
             )
     print(f"{store}: {replace(summary, price=price)}")
 

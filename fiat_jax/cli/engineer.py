@@ -37,7 +37,7 @@ def engineer(
       task: whose training examples.
       client: the large model: it proposes, and answers under each reasoning prompt.
       methods: what finds candidates, in order: APE, OPRO, Bootstrap.
-      prompt: the reasoning prompt to start from, to search that.
+      prompt: the reasoning prompt to start from, to search that; by default the task's.
       experiment: to search the tuning instruction of its task instead, scored by its base.
       tuning: a short run that each tuning instruction gets; None to score the base as it is.
       proposer: who writes instructions; by default the client.
@@ -49,6 +49,8 @@ def engineer(
       max_calls: how many calls the run folder may come to hold; None for any number.
       seed: of all that is drawn.
     """
+    if experiment is None:
+        prompt = prompt or task.prompt
     if (prompt is None) == (experiment is None):
         raise ConfigError(
             "engineer: expected either a prompt, to search the reasoning prompt, or an experiment, to search "

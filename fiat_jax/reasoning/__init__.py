@@ -10,9 +10,9 @@ example id to text. No part of this sees a label.
   a file; `calls` holds the words they share, `retry` when to try again.
 - `store`: one sqlite file, keyed by the full request, with `schema` for its tables, `holdings` for what it
   has, and `exchange` for what goes out of it and into another.
-- `annotate`: everything of a run, with `gathering` for its requests, `pool` for its threads, `budget` and
-  `throttle` for what they may use, and `progress` for its lines; `forecast` is its dry run, and `status`
-  says how far it is.
+- `annotate`: everything of a run, with `gathering` for its requests, `pool` for its threads, `batches` and
+  `sent` for what is sent together instead, `budget` and `throttle` for what they may use, and `progress` for
+  its lines; `forecast` is its dry run, and `status` says how far it is.
 - `parsing`: the answer of a rationale. `quality`: what rationales are worth. `voting` and `shortening`: how
   better ones are made.
 
@@ -20,6 +20,7 @@ Neither JAX nor TensorFlow is loaded here.
 """
 
 from fiat_jax.reasoning.annotate import Summary, annotate
+from fiat_jax.reasoning.batches import Batch
 from fiat_jax.reasoning.budget import Budget, Price
 from fiat_jax.reasoning.calls import CallError, Client, Completion, GaveUp, Request
 from fiat_jax.reasoning.clients import Anthropic, Gemini, Local, OpenAI, Replay
@@ -29,6 +30,7 @@ from fiat_jax.reasoning.throttle import Rates
 
 __all__ = [
     "Anthropic",
+    "Batch",
     "Budget",
     "CallError",
     "Client",

@@ -107,31 +107,42 @@ class Purse:
             return 0.0
         return price.cost(most_read(self._client.payload(request)), self._most_written or 0)
 
-    def open(self, most: float) -> bool:
+    def open(self, most: float, wait: bool = True) -> bool:
         """Takes a call's place.
-
-        Waits where the calls in flight may yet cost less than was set aside for them.
 
         Args:
           most: what `most` says of its request.
+          wait: whether to wait for the calls in flight, where they may yet cost less than was set aside for
+            them.
 
         Returns:
-          Whether it may be asked; if not, then no other may.
+          Whether it may be asked; if not, then no other may, or none as long as the others are in flight.
         """
         with self._changed:
             while not self.reached:
                 if self._budget.max_calls is not None and self._begun >= self._budget.max_calls:
                     self._end(f"max_calls = {self._budget.max_calls}")
                 elif self._affordable(most):
-                    self._begun += 1
-                    self._in_flight += 1
-                    self._reserved += most
+                    self._take(most)
                     return True
                 elif self._in_flight:
+                    if not wait:
+                        return False
                     self._changed.wait()
                 else:
                     self._end(f"max_cost = {self._budget.max_cost:g}")
             return False
+
+    def adopt(self, most: float) -> None:
+        """Takes the place of a call that an earlier run has asked, whether there is room for it or not."""
+        with self._changed:
+            self._take(most)
+
+    def take_back(self, most: float) -> None:
+        """Gives the place of a call back that was not asked after all."""
+        with self._changed:
+            self._begun -= 1
+        self.close(most, None)
 
     def close(self, most: float, completion: Completion | None) -> None:
         """Gives a call's place back, and counts what it has cost.
@@ -158,6 +169,11 @@ class Purse:
                 "max_cost: expected a server that counts the tokens of its answers, found an answer without "
                 "'usage'; use max_calls instead."
             )
+
+    def _take(self, most: float) -> None:
+        self._begun += 1
+        self._in_flight += 1
+        self._reserved += most
 
     def _affordable(self, most: float) -> bool:
         bound = self._budget.max_cost

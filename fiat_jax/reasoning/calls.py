@@ -3,12 +3,12 @@
 import hashlib
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from typing import Any, Protocol
+from typing import Any, NamedTuple, Protocol, runtime_checkable
 
-from fiat_jax.errors import FiatError
+from fiat_jax.errors import ConfigError, FiatError
 
 Message = dict[str, str]
 """One turn of a chat: its 'role' (system, user or assistant) and its 'content'."""
@@ -43,6 +43,14 @@ class CallError(FiatError):
 
 class GaveUp(CallError):
     """One call failed in ways that may pass: it may succeed another time."""
+
+
+class NotThere(ConfigError):
+    """The server does not know what it was asked for."""
+
+
+class Unsure(FiatError):
+    """Whether a batch has arrived cannot be known yet."""
 
 
 @dataclass(frozen=True)
@@ -147,6 +155,104 @@ class Client(Protocol):
           CallError: this request has no answer.
           ConfigError: no request can have one, such as when the key is refused.
         """
+        ...
+
+
+@dataclass(frozen=True)
+class Sent:
+    """A batch that was sent, or was about to be, and is not fetched yet.
+
+    Attributes:
+      mark: what we know it by.
+      time: when it was noted, before it was sent: ISO 8601, in UTC.
+      keys: of its requests, in the store.
+      batch: what the provider knows it by; None as long as that is not noted.
+    """
+
+    mark: str
+    time: str
+    keys: tuple[str, ...]
+    batch: str | None = None
+
+
+@dataclass(frozen=True)
+class BatchState:
+    """How far a batch is.
+
+    Attributes:
+      ended: whether no more will come of it.
+      done, failed: how many of its requests are, as the provider counts them.
+      failure: why requests without a result have none; empty if the provider does not say.
+      refused: whether the provider has refused the batch as a whole.
+    """
+
+    ended: bool
+    done: int = 0
+    failed: int = 0
+    failure: str = ""
+    refused: bool = False
+
+
+class Result(NamedTuple):
+    """What became of one request of a batch.
+
+    Attributes:
+      key: of the request, in the store.
+      completion: what the model said; None if nothing.
+      failure: why that is no answer; empty if it is one.
+      for_good: whether another attempt would fail too.
+    """
+
+    key: str
+    completion: Completion | None = None
+    failure: str = ""
+    for_good: bool = False
+
+
+@runtime_checkable
+class BatchClient(Client, Protocol):
+    """A client whose provider also answers many requests together, later and at a lower price.
+
+    Each method tries again as long as that may help, pausing by `wait`, and raises GaveUp when it no longer
+    does, or ConfigError where no request can succeed.
+    """
+
+    def submit(self, sent: Sent, requests: Mapping[str, Request], others: Collection[str], wait: Wait) -> str:
+        """Sends a batch, once: an attempt whose outcome is not known is looked for before the next one.
+
+        Args:
+          sent: the batch as it is noted.
+          requests: its requests, by key.
+          others: what the provider knows other batches of ours by.
+          wait: how to pause.
+
+        Returns:
+          What the provider knows the batch by.
+
+        Raises:
+          CallError: the batch is refused.
+          Unsure: as `find`.
+        """
+        ...
+
+    def find(self, sent: Sent, others: Collection[str], wait: Wait) -> str | None:
+        """Looks for a batch that may have been sent; None if it was not.
+
+        Raises:
+          Unsure: it cannot be known yet.
+        """
+        ...
+
+    def state(self, batch: str, wait: Wait) -> BatchState:
+        """How far a batch is.
+
+        Raises:
+          NotThere: the provider does not know it.
+        """
+        ...
+
+    def results(self, batch: str, wait: Wait) -> list[Result]:
+        """What became of the requests of a batch that has ended, in any order."""
         ...
 
 

@@ -119,7 +119,7 @@ def absorb(store: Store, rows: Iterable[tuple[str, dict[str, Any]]]) -> Taken:
 
 def _of_store(path: Path) -> Iterator[tuple[str, dict[str, Any]]]:
     with reading(path) as db:
-        names = ", ".join((*_PROMPT, *(_SECOND if format_of(db, path) == 2 else _FIRST)))
+        names = ", ".join((*_PROMPT, *(_SECOND if format_of(db, path) >= 2 else _FIRST)))
         db.row_factory = sqlite3.Row
         for row in db.execute(
             f"""SELECT {names} FROM requests JOIN prompts USING (prompt) JOIN completions USING (key)

@@ -28,6 +28,7 @@ class Forecast:
       bytes_a_token: of what is read.
       most: the most money that the calls can cost; None without a greatest length or a price.
       budget: what the run may use.
+      in_batches: how many are in batches that are not fetched yet.
     """
 
     examples: int
@@ -42,11 +43,13 @@ class Forecast:
     bytes_a_token: float
     most: float | None
     budget: Budget
+    in_batches: int = 0
 
     def __str__(self) -> str:
         left = f", {self.beyond} more than max_calls allows" if self.beyond else ""
+        sent = f", {self.in_batches} in batches" if self.in_batches else ""
         lines = [
-            f"{self.examples} examples: {self.answered} answered, {self.set_aside} set aside; "
+            f"{self.examples} examples: {self.answered} answered, {self.set_aside} set aside{sent}; "
             f"calls to make: {self.calls}{left}"
         ]
         if not self.calls:
@@ -92,8 +95,12 @@ def forecast(
     """
     kept = holdings(place)
     aside = {key for key, failure in kept.failures.items() if failure.set_aside} - kept.answers.keys()
-    left = gathered.without({*kept.answers, *(() if retry_failed else aside)})
-    asked = list(left.values())[: budget.max_calls]
+    batched = kept.in_batches()
+    aside -= batched
+    left = gathered.without({*kept.answers, *batched, *(() if retry_failed else aside)})
+    waiting = len(batched.intersection(gathered.keys.values()))
+    room = None if budget.max_calls is None else max(0, budget.max_calls - waiting)
+    asked = list(left.values())[:room]
     payloads = [client.payload(request) for request in asked]
     known = _known(gathered, client, kept)
     bytes_a_token = known.bytes / known.spent.read if known.spent.read else _BYTES_A_TOKEN
@@ -116,6 +123,7 @@ def forecast(
         bytes_a_token=bytes_a_token,
         most=most,
         budget=budget,
+        in_batches=sum(key in batched for key in gathered.keys.values()),
     )
 
 

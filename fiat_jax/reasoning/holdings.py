@@ -5,7 +5,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from fiat_jax.paths import at, local_copy
+from fiat_jax.reasoning.calls import Sent
 from fiat_jax.reasoning.schema import format_of, reading
+from fiat_jax.reasoning.sent import sent_batches
 
 
 class Spent(NamedTuple):
@@ -59,12 +61,18 @@ class Holdings:
     Attributes:
       answers: the tokens of every answer, by key.
       failures: every request that has failed and has no answer since, by key.
+      batches: those that are not fetched yet.
       writers: the prompts, the latest last.
     """
 
     answers: dict[str, Spent] = field(default_factory=dict)
     failures: dict[str, Failure] = field(default_factory=dict)
+    batches: list[Sent] = field(default_factory=list)
     writers: list[Writer] = field(default_factory=list)
+
+    def in_batches(self) -> set[str]:
+        """The keys of the requests that are in batches."""
+        return {key for sent in self.batches for key in sent.keys}
 
 
 def holdings(place: str | Path) -> Holdings:
@@ -80,7 +88,8 @@ def holdings(place: str | Path) -> Holdings:
         return Holdings()
     path = local_copy(at(place))
     with reading(path) as db:
-        second = format_of(db, path) == 2
+        version = format_of(db, path)
+        second = version >= 2
         cached = "cached_tokens" if second else "NULL"
         revision = "trim(coalesce(served_model, '') || ' ' || coalesce(fingerprint, ''))" if second else "''"
         answers = db.execute(f"SELECT key, prompt_tokens, completion_tokens, {cached} FROM completions")
@@ -95,6 +104,7 @@ def holdings(place: str | Path) -> Holdings:
         return Holdings(
             {key: Spent(*counts) for key, *counts in answers},
             {key: Failure(why, times, bool(aside), time) for key, why, times, aside, time in failures},
+            sent_batches(db) if version >= 3 else [],
             [
                 Writer(
                     prompt, model, count, Spent(*spent), last, tuple(filter(None, (names or "").split(",")))

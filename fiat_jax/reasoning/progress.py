@@ -41,8 +41,10 @@ class Progress:
         if now - self._said >= _SAY_EVERY_S:
             self._said = now
             rate = (done + failed) / (now - self._started)
-            left = (self._total - done - failed) / rate
-            line = [f"{done} of {self._total} calls done", *said, f"{rate:.1f}/s", f"{_duration(left)} left"]
+            line = [f"{done} of {self._total} calls done", *said]
+            if rate:
+                left = (self._total - done - failed) / rate
+                line += [f"{rate:.1f}/s", f"{_duration(left)} left"]
             self.say(", ".join(line))
 
     def say(self, line: str) -> None:

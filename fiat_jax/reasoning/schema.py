@@ -8,7 +8,7 @@ from pathlib import Path
 from fiat_jax.errors import DataError, FiatError
 
 MAGIC = b"SQLite format 3\0"
-_FORMATS = (0x46494131, 0x46494132)  # 'FIA1' and 'FIA2', as sqlite's application id
+_FORMATS = (0x46494131, 0x46494132, 0x46494133)  # 'FIA1' to 'FIA3', as sqlite's application id
 _FIRST = (
     """CREATE TABLE prompts (prompt TEXT PRIMARY KEY, model TEXT NOT NULL, template TEXT NOT NULL,
        turn INTEGER NOT NULL)""",
@@ -28,12 +28,16 @@ _SECOND = (
        SELECT id, rationale, model, served_model, fingerprint, prompt, template, turn, key, prompt_tokens,
        completion_tokens, cached_tokens, finish_reason, seconds, time
        FROM requests JOIN prompts USING (prompt) JOIN completions USING (key)""",
-    f"PRAGMA application_id = {_FORMATS[1]}",
 )
+_THIRD = (
+    "CREATE TABLE batches (mark TEXT PRIMARY KEY, batch TEXT, time TEXT NOT NULL)",
+    "CREATE TABLE batched (key TEXT PRIMARY KEY, mark TEXT NOT NULL)",
+)
+_STEPS = (_FIRST, _SECOND, _THIRD)
 
 
 def prepare(db: sqlite3.Connection, path: Path) -> None:
-    """Makes the tables, or brings those of the first format up to the second; all of it, or nothing.
+    """Makes the tables, or brings those of an earlier format up to the last; all of it, or nothing.
 
     Raises:
       DataError: the file is something else.
@@ -45,13 +49,14 @@ def prepare(db: sqlite3.Connection, path: Path) -> None:
     db.execute("BEGIN IMMEDIATE")
     with db:
         found = format_of(db, path) if has_tables(db) else 0
-        for statement in ((*_FIRST, *_SECOND), _SECOND, ())[found]:
+        for statement in (statement for step in _STEPS[found:] for statement in step):
             db.execute(statement)
+        db.execute(f"PRAGMA application_id = {_FORMATS[-1]}")
 
 
 @contextlib.contextmanager
 def reading(path: Path) -> Iterator[sqlite3.Connection]:
-    """A store, of either format, open for reading only.
+    """A store, of any format, open for reading only.
 
     Raises:
       DataError: the file is something else.
@@ -68,7 +73,7 @@ def has_tables(db: sqlite3.Connection) -> bool:
 
 
 def format_of(db: sqlite3.Connection, path: Path) -> int:
-    """The format of a store: 1 or 2.
+    """The format of a store: 1, 2 or 3.
 
     Raises:
       DataError: it is another program's database, or a later format.

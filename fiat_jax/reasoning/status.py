@@ -8,7 +8,7 @@ from fiat_jax.reasoning.holdings import Holdings, Writer, holdings
 
 
 def status(gathered: Gathered, place: str | Path, price: Price | None = None) -> str:
-    """Tables of the examples by split, of the prompts in the store, and of what has failed.
+    """Tables of the examples by split and of the prompts in the store, then what has failed or is in batches.
 
     Args:
       gathered: the requests of the prompt that is set now.
@@ -25,6 +25,11 @@ def status(gathered: Gathered, place: str | Path, price: Price | None = None) ->
         f"({_often(failure.times)}{failure.time})"
         for id, failure in failed
     ]
+    lines += [
+        f"in a batch: {len(sent.keys)} requests, as {sent.batch or 'one that may not have arrived'} "
+        f"(sent at {sent.time})"
+        for sent in kept.batches
+    ]
     return "\n\n".join([*map(_table, tables), *(["\n".join(lines)] if lines else [])])
 
 
@@ -33,13 +38,24 @@ def _often(times: int) -> str:
 
 
 def _splits(gathered: Gathered, kept: Holdings) -> list[list[str]]:
-    rows = [["split", "examples", "answered", "failed", "set aside", "to ask"]]
+    batched = kept.in_batches()
+    said = ["in batches"] if batched else []
+    rows = [["split", "examples", "answered", "failed", "set aside", *said, "to ask"]]
     for split in dict.fromkeys(gathered.splits.values()):
         keys = [key for id, key in gathered.keys.items() if gathered.splits[id] == split]
         lacking = [key for key in keys if key not in kept.answers]
-        failures = [kept.failures[key] for key in lacking if key in kept.failures]
+        asked = [key for key in lacking if key not in batched]
+        failures = [kept.failures[key] for key in asked if key in kept.failures]
         aside = sum(failure.set_aside for failure in failures)
-        counts = (len(keys), len(keys) - len(lacking), len(failures) - aside, aside, len(lacking) - aside)
+        sent = [len(lacking) - len(asked)] if batched else []
+        counts = (
+            len(keys),
+            len(keys) - len(lacking),
+            len(failures) - aside,
+            aside,
+            *sent,
+            len(asked) - aside,
+        )
         rows.append([split, *map(str, counts)])
     return rows
 

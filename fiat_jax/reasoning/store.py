@@ -122,13 +122,30 @@ class Store:
         with self.writing() as db:
             db.executemany(_FAILURE, [(*failure, now()) for failure in failures])
 
+    def settle(
+        self, mark: str, answers: Mapping[str, Completion], failures: Iterable[tuple[str, str, bool]]
+    ) -> None:
+        """Keeps all that came of a batch and forgets the batch: all of it, or nothing.
+
+        Args:
+          mark: of the batch.
+          answers: by key.
+          failures: see `fail`.
+        """
+        with self.writing() as db:
+            _answer(db, [_row(key, completion, now()) for key, completion in answers.items()])
+            db.executemany(_FAILURE, [(*failure, now()) for failure in failures])
+            db.execute("DELETE FROM batched WHERE mark = ?", (mark,))
+            db.execute("DELETE FROM batches WHERE mark = ?", (mark,))
+
     def set_aside(self) -> dict[str, str]:
-        """Why each request that has failed for good has no answer, by key, and how often it was asked."""
+        """Why each request that has failed for good has no answer, by key, and how often it was asked; those
+        that are asked again in a batch are left out."""
         with explained(self.path), self._lock:
             return dict(
                 self._db.execute(
                     """SELECT key, reason || iif(times > 1, ' (' || times || ' times)', '') FROM failures
-                       WHERE set_aside"""
+                       WHERE set_aside AND key NOT IN (SELECT key FROM batched)"""
                 )
             )
 

@@ -5,14 +5,16 @@ from dataclasses import replace
 from pathlib import Path
 
 import pytest
+from fake_batches import FakeOpenAIBatches
 from fake_openai import FakeOpenAI
 
 from fiat_jax.cli.annotate import annotate
 from fiat_jax.data.sources import Jsonl
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Template
-from fiat_jax.errors import ConfigError, DataError
-from fiat_jax.reasoning import OpenAI, Prompt, Replay, open_rationales
+from fiat_jax.errors import ConfigError, DataError, InterruptedRun
+from fiat_jax.reasoning import Batch, OpenAI, Price, Prompt, Replay, open_rationales
+from fiat_jax.reasoning.beam import Beam
 
 
 @pytest.fixture
@@ -89,6 +91,25 @@ def test_a_prompt_that_reads_the_label_under_either_of_its_names_is_a_leak(
     for field in ("gold", "answer"):
         with pytest.raises(DataError, match=f"found '{field}'"):
             annotate(task, OpenAI("fake"), str(tmp_path / "r.sqlite"), Prompt(f"{{question}} {{{field}}}"))
+
+
+def test_batches_are_sent_by_one_run_and_fetched_by_the_next(
+    task: Task, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    store, leaves = str(tmp_path / "r.sqlite"), Batch(size=6, wait=False)
+    with FakeOpenAIBatches(ready_s=3600) as server:
+        client = OpenAI("fake", base_url=server.url)
+        with pytest.raises(InterruptedRun, match="in batches: 10; the same command fetches them"):
+            annotate(task, client, store, Prompt("{question}"), batch=leaves)
+        with pytest.raises(ConfigError, match=r"annotate\.batch: expected none with a pipeline"):
+            annotate(task, client, store, Prompt("{question}"), batch=leaves, pipeline=Beam("none"))
+        with pytest.raises(ConfigError, match=r"10 of the requests are in batches of an earlier run"):
+            annotate(task, client, store, Prompt("{question}"), pipeline=Beam("none"))
+        server.ready_s = 0.0
+        annotate(task, client, store, Prompt("{question}"), batch=leaves, price=Price(1.0, 10.0))
+    assert "10 of 10 examples have a rationale; 10 calls now" in capsys.readouterr().out
+    assert "LABEL" not in json.dumps([batch.requests for batch in server.batches.values()])
+    assert len(server.batches) == 2 and set(server.asked.values()) == {1}
 
 
 def test_what_cannot_be_annotated_is_refused_before_any_call(task: Task, tmp_path: Path) -> None:

@@ -31,6 +31,14 @@ def test_a_long_run_counts_hours_and_money_is_not_made_up(capsys: pytest.Capture
     assert capsys.readouterr().err == "100 of 10000 calls done, 1.0/s, 2 h 45 min left\n"
 
 
+def test_what_has_not_begun_has_no_rate_and_no_time_left(capsys: pytest.CaptureFixture[str]) -> None:
+    now = [0.0]
+    with Progress(100, None, lambda: now[0]) as progress:
+        now[0] = 60.0
+        progress.show(0, 0)
+    assert capsys.readouterr().err == "0 of 100 calls done\n"
+
+
 def test_a_terminal_gets_a_bar_with_failures_and_cost(
     capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
 ) -> None:

@@ -1,4 +1,4 @@
-"""Stores of the first format open, and what the second one keeps of each answer."""
+"""Stores of earlier formats open, and what the present one keeps of each answer."""
 
 import sqlite3
 from pathlib import Path
@@ -9,6 +9,7 @@ from fiat_jax.errors import DataError, FiatError
 from fiat_jax.reasoning import Completion, Store, open_rationales
 from fiat_jax.reasoning.calls import digest
 from fiat_jax.reasoning.holdings import holdings
+from fiat_jax.reasoning.sent import note
 
 TEMPLATE = {"model": "m"}
 WRITTEN = "SELECT sql FROM sqlite_master WHERE sql IS NOT NULL ORDER BY name"
@@ -26,6 +27,17 @@ INSERT INTO prompts VALUES ('{digest(TEMPLATE)}', 'm', '{{"model":"m"}}', 1);
 INSERT INTO requests VALUES ('a', '{digest(TEMPLATE)}', 'k-a'), ('b', '{digest(TEMPLATE)}', 'k-b');
 INSERT INTO completions VALUES ('k-a', 'since', 11, 7, 'stop', '2026-01-01T00:00:00+00:00');
 """
+SECOND = (
+    *(f"ALTER TABLE completions ADD COLUMN {name}" for name in ("cached_tokens INTEGER", "seconds REAL")),
+    *(f"ALTER TABLE completions ADD COLUMN {name} TEXT" for name in ("served_model", "fingerprint")),
+    """CREATE TABLE failures (key TEXT PRIMARY KEY, reason TEXT NOT NULL, times INTEGER NOT NULL,
+       set_aside INTEGER NOT NULL, time TEXT NOT NULL)""",
+    "DROP VIEW rationales",
+    """CREATE VIEW rationales AS
+       SELECT id, rationale, model, served_model, fingerprint, prompt, template, turn, key, prompt_tokens,
+       completion_tokens, cached_tokens, finish_reason, seconds, time
+       FROM requests JOIN prompts USING (prompt) JOIN completions USING (key)""",
+)
 
 
 @pytest.fixture
@@ -55,6 +67,20 @@ def test_a_store_of_the_first_format_is_brought_up_and_goes_on(first: Path) -> N
         assert store.set_aside() == {}
 
 
+def test_a_store_of_the_second_format_is_read_and_brought_up(first: Path) -> None:
+    with sqlite3.connect(first) as db:
+        for statement in (*SECOND, f"PRAGMA application_id = {0x46494132}"):
+            db.execute(statement)
+        db.execute("INSERT INTO failures VALUES ('k-b', 'no luck', 1, 1, '2026-01-01T00:00:00+00:00')")
+    kept = holdings(first)
+    assert kept.answers == {"k-a": (11, 7, None)} and kept.failures["k-b"].set_aside and kept.batches == []
+    with Store(first) as store:
+        assert store.set_aside() == {"k-b": "no luck"}
+        sent = note(store, ["k-b"])
+        assert store.set_aside() == {}
+    assert holdings(first).batches == [sent]
+
+
 def test_a_store_brought_up_is_as_one_made_now(first: Path, tmp_path: Path) -> None:
     def schema(path: Path) -> list[tuple[object, ...]]:
         with sqlite3.connect(path) as db:
@@ -70,7 +96,7 @@ def test_a_store_brought_up_is_as_one_made_now(first: Path, tmp_path: Path) -> N
 
 def test_a_later_format_is_refused_and_left_as_it_was(first: Path) -> None:
     with sqlite3.connect(first) as db:
-        db.execute(f"PRAGMA application_id = {0x46494133}")
+        db.execute(f"PRAGMA application_id = {0x46494134}")
     before = first.read_bytes()
     for use in (Store, open_rationales, holdings):
         with pytest.raises(DataError, match="or one of a later fiat_jax"):

@@ -7,21 +7,23 @@ import ssl
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
-from typing import Any
+from typing import Any, TypeVar
 
 import httpx
 
 from fiat_jax.errors import ConfigError
-from fiat_jax.reasoning.calls import CallError, Completion, Wait
-from fiat_jax.reasoning.retry import TryAgain, persist, retry_after
+from fiat_jax.reasoning.calls import CallError, Completion, GaveUp, Result, Wait
+from fiat_jax.reasoning.clients.refusals import UNREADABLE, reason_of, refusal
+from fiat_jax.reasoning.retry import TryAgain, persist
+
+T = TypeVar("T")
 
 Read = Callable[[Any], Completion]
 """A completion from the JSON of an answer. Where it is no such answer, any error of a look-up will do; a
 CallError says that there is one, and that it refuses."""
 
-_NO_CREDIT = ("insufficient_quota", "credit balance is too low")
-_BAD_KEY = "API_KEY_INVALID"  # as Google says it, with status 400
-_UNREADABLE = (ValueError, LookupError, TypeError, AttributeError, RecursionError)
+CLOCKS_S = 3600.0
+"""By how much a provider's clock may differ from ours when we look for what was sent."""
 
 
 @dataclass(frozen=True)
@@ -86,27 +88,111 @@ class Http:
         Raises:
           CallError, ConfigError: as `Client.complete`.
         """
-        return persist(lambda: self._attempt(path, body, model, read), self._max_retries, wait)
+        return self.ask("POST", path, model, lambda content: read(json.loads(content)), wait, content=body)
 
-    def _attempt(self, path: str, body: str, model: str, read: Read) -> Completion:
-        service, url = self._service, self._url(path)
+    def ask(
+        self,
+        method: str,
+        path: str,
+        model: str,
+        read: Callable[[bytes], T],
+        wait: Wait,
+        kind: str = "",
+        **sent: Any,
+    ) -> T:
+        """Asks until there is an answer.
+
+        Args:
+          method: GET or POST.
+          path: after the base URL.
+          model: what errors call the model.
+          read: reads the body of an answer; see `Read`.
+          wait: how to pause between attempts.
+          kind: what is asked for, where it is not the service's own.
+          sent: what is posted, as httpx takes it: 'content' is JSON.
+
+        Raises:
+          CallError, ConfigError: as `Client.complete`.
+        """
+        return persist(lambda: self.attempt(method, path, model, read, kind, **sent), self._max_retries, wait)
+
+    def make_once(self, make: Callable[[], T], find: Callable[[], T | None], wait: Wait) -> T:
+        """Makes what must not be made twice: after an attempt that failed it is looked for before the next.
+
+        Args:
+          make: one attempt.
+          find: looks for what an attempt has made.
+          wait: how to pause between attempts.
+
+        Raises:
+          GaveUp: it may have been made or not.
+          CallError, ConfigError: it was refused, and is not made.
+        """
+        tried = False
+
+        def attempt() -> T:
+            nonlocal tried
+            if not tried:
+                try:
+                    return make()
+                except TryAgain:
+                    tried = True
+                    raise
+            try:
+                return find() or make()
+            except (CallError, ConfigError) as error:
+                raise GaveUp(str(error)) from None
+
+        return persist(attempt, self._max_retries, wait)
+
+    def attempt(
+        self, method: str, path: str, model: str, read: Callable[[bytes], T], kind: str = "", **sent: Any
+    ) -> T:
+        """One attempt of `ask`.
+
+        Raises:
+          TryAgain: it failed in a way that may pass.
+        """
+        service, url, kind = self._service, self._url(path), kind or self._service.kind
         key = _key(service.key)
         if service.key and key is None and url.host == httpx.URL(service.url).host:
             raise ConfigError(
                 f"expected a key in {service.key}, found none; set it, or base_url for another server."
             )
-        headers = {"Content-Type": "application/json", **service.headers}
+        headers = {**service.headers, **({"Content-Type": "application/json"} if "content" in sent else {})}
         if key:
             headers[service.header] = service.before + key
         try:
-            response = self._client.post(url, content=body, headers=headers)
+            response = self._client.request(method, url, headers=headers, **sent)
         except httpx.TimeoutException:
             raise TryAgain(f"{url.host} was silent for {self._timeout_s:g} s") from None
         except httpx.RequestError as error:
             raise TryAgain(f"{url.host}: {_without(key, str(error) or type(error).__name__)}") from None
         if response.status_code == 200:
-            return self._read(response, key, read)
-        raise self._refusal(response, _without(key, _reason(response)), model)
+            return self._read(response, key, read, kind)
+        raise refusal(response, _without(key, reason_of(response)), service.key, model, kind)
+
+    def answered(self, key: str, body: Any, read: Read) -> Result:
+        """An answer in a batch."""
+        try:
+            completion = read(body)
+        except CallError as error:
+            return Result(key, failure=str(error), for_good=True)
+        except UNREADABLE:
+            return Result(key, failure=f"the batch has something else in the place of {self._service.kind}")
+        why = completion.refusal()
+        return Result(key, completion, why, bool(why))
+
+    def refused(self, key: str, status: int, body: Any, model: str) -> Result:
+        """A request of a batch that has failed, judged as a call of its own is by its status."""
+        response = httpx.Response(status, json=body, request=httpx.Request("POST", self._url("")))
+        reason = self.shown(reason_of(response))
+        error = refusal(response, reason, self._service.key, model, self._service.kind)
+        return Result(key, failure=str(error), for_good=isinstance(error, CallError))
+
+    def shown(self, text: str) -> str:
+        """A server's text without the key."""
+        return _without(_key(self._service.key), text)
 
     def _url(self, path: str) -> httpx.URL:
         service = self._service
@@ -120,32 +206,14 @@ class Http:
             raise ConfigError(f"{expected}, without user or password; a key belongs in {service.key}.")
         return url
 
-    def _read(self, response: httpx.Response, key: str | None, read: Read) -> Completion:
+    def _read(self, response: httpx.Response, key: str | None, read: Callable[[bytes], T], kind: str) -> T:
         """Reads an answer of status 200."""
         try:
-            return read(json.loads(response.content))
-        except _UNREADABLE:
-            kind = response.headers.get("Content-Type", "a body")
-            found = f"{response.url.host} answered 200 with {kind} in the place of {self._service.kind}"
-            raise TryAgain(_without(key, f"{found} ({_reason(response)[:300]})")) from None
-
-    def _refusal(self, response: httpx.Response, reason: str, model: str) -> Exception:
-        """The exception for a status other than 200."""
-        status, host, service = response.status_code, response.url.host, self._service
-        found = f"{host} answered {status} ({reason[:300]})" if reason else f"{host} answered {status}"
-        if status == 402 or any(word in reason for word in _NO_CREDIT):
-            return ConfigError(
-                f"{found}: the account has no credit left; top it up, then run the same command."
-            )
-        if status in (408, 409, 429) or status >= 500:
-            return TryAgain(found, _asked_to_wait(response), busy=status in (429, 529))
-        if status in (401, 403) or _BAD_KEY in response.text:
-            return ConfigError(f"{found}: expected a key that may use {model!r}; check {service.key}.")
-        if status == 404 or status < 400:
-            return ConfigError(
-                f"{found}: expected {service.kind} of {model!r} there; check base_url and model."
-            )
-        return CallError(found)
+            return read(response.content)
+        except UNREADABLE:
+            form = response.headers.get("Content-Type", "a body")
+            found = f"{response.url.host} answered 200 with {form} in the place of {kind}"
+            raise TryAgain(_without(key, f"{found} ({reason_of(response)[:300]})")) from None
 
 
 def check(name: str, extra: Mapping[str, Any], ours: tuple[str, ...], timeout_s: float, retries: int) -> None:
@@ -169,6 +237,11 @@ def check(name: str, extra: Mapping[str, Any], ours: tuple[str, ...], timeout_s:
             f"{name}: expected timeout_s above 0 and max_retries of 0 or more, "
             f"found {timeout_s} and {retries}."
         )
+
+
+def rows(content: bytes) -> list[Any]:
+    """JSON lines."""
+    return [json.loads(line) for line in content.split(b"\n") if line.strip()]
 
 
 def present(fields: Mapping[str, Any]) -> dict[str, Any]:
@@ -208,31 +281,3 @@ def _key(variable: str) -> str | None:
 def _without(key: str | None, text: str) -> str:
     """Text that may be shown: a server can echo the key. Placeholders such as EMPTY are no secret."""
     return text.replace(key, "***") if key and len(key) >= 8 else text
-
-
-def _reason(response: httpx.Response) -> str:
-    """What the server says is wrong, on one short line."""
-    text = response.text
-    try:
-        error = json.loads(text)["error"]
-        text = error if isinstance(error, str) else f"{_kind(error)} {error['message']}"
-    except _UNREADABLE:
-        pass
-    return " ".join(text.split())
-
-
-def _kind(error: Mapping[str, Any]) -> str:
-    """What an error is called: some say it as its code, others beside a number."""
-    names = (error.get(name) for name in ("code", "type", "status"))
-    return next((name for name in names if isinstance(name, str)), "")
-
-
-def _asked_to_wait(response: httpx.Response) -> float | None:
-    """The seconds that a server asks to wait: in a header, or, as Google does, in the error's details."""
-    seconds = retry_after(response.headers.get("Retry-After"))
-    try:
-        details = [] if seconds is not None else json.loads(response.content)["error"]["details"]
-        delays = [detail["retryDelay"] for detail in details if "retryDelay" in detail]
-        return max((float(delay.removesuffix("s")) for delay in delays), default=seconds)
-    except _UNREADABLE:
-        return seconds

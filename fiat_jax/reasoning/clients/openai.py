@@ -1,13 +1,16 @@
 """Servers that speak OpenAI's protocol: hosted ones, vLLM on GPU or TPU, llama.cpp."""
 
+import json
 import time
-from collections.abc import Mapping
-from dataclasses import dataclass, field
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field, replace
+from datetime import datetime
 from functools import cached_property
 from typing import Any, Literal
+from urllib.parse import quote
 
-from fiat_jax.reasoning.calls import Completion, Request, Wait, canonical
-from fiat_jax.reasoning.clients.http import Http, Service, check, count, present, said
+from fiat_jax.reasoning.calls import BatchState, Completion, Request, Result, Sent, Wait, canonical
+from fiat_jax.reasoning.clients.http import CLOCKS_S, Http, Service, check, count, present, rows, said
 from fiat_jax.reasoning.clients.text import BLANK_LINE, as_text, clean
 
 Form = Literal["chat", "completion"]
@@ -17,6 +20,8 @@ PATHS: dict[Form, str] = {"chat": "/chat/completions", "completion": "/completio
 _SERVICE = Service(
     "https://api.openai.com/v1", kind="chat completions", key="OPENAI_API_KEY", address="OPENAI_BASE_URL"
 )
+_MARK = "fiat_jax"  # what a batch's metadata has our mark under
+_ENDED = ("completed", "failed", "expired", "cancelled")
 
 
 @dataclass(frozen=True)
@@ -76,6 +81,70 @@ class OpenAI:
         body = canonical(self.payload(request))
         return self._http.complete(PATHS[self.form], body, self.model, READERS[self.form], wait)
 
+    def submit(self, sent: Sent, requests: Mapping[str, Request], others: Collection[str], wait: Wait) -> str:
+        """Uploads the requests as a file and makes a batch of it; see `BatchClient.submit`."""
+        endpoint = f"/v1{PATHS[self.form]}"
+        lines = [
+            canonical({"custom_id": key, "method": "POST", "url": endpoint, "body": self.payload(request)})
+            for key, request in requests.items()
+        ]
+        name, text = f"fiat-{sent.mark}.jsonl", "\n".join(lines).encode()
+        upload = {"data": {"purpose": "batch"}, "files": {"file": (name, text, "application/jsonl")}}
+        file = self._http.ask("POST", "/files", self.model, _id, wait, "files", **upload)
+        asked = {"input_file_id": file, "endpoint": endpoint, "completion_window": "24h"}
+        body = canonical(asked | {"metadata": {_MARK: sent.mark}})
+        return self._http.make_once(
+            lambda: self._http.attempt("POST", "/batches", self.model, _id, "batches", content=body),
+            lambda: self.find(sent, others, wait),
+            wait,
+        )
+
+    def find(self, sent: Sent, others: Collection[str], wait: Wait) -> str | None:
+        """Looks for our mark in the list of batches, the latest first; see `BatchClient.find`."""
+        since, path = datetime.fromisoformat(sent.time).timestamp() - CLOCKS_S, "/batches?limit=100"
+        after = ""
+        while True:
+            page, more = self._http.ask("GET", path + after, self.model, _page, wait, "batches")
+            for batch, mark, _ in page:
+                if mark == sent.mark:
+                    return batch
+            if not more or not page or page[-1][2] < since:
+                return None
+            after = f"&after={quote(page[-1][0], safe='')}"
+
+    def state(self, batch: str, wait: Wait) -> BatchState:
+        """How far a batch is; see `BatchClient.state`."""
+        state = _state(self._batch(batch, wait))
+        return replace(state, failure=self._http.shown(state.failure)[:400])
+
+    def results(self, batch: str, wait: Wait) -> list[Result]:
+        """Reads the files of answers and of errors; see `BatchClient.results`."""
+        ended = self._batch(batch, wait)
+        files = [ended[name] for name in ("output_file_id", "error_file_id") if ended.get(name)]
+        paths = [f"/files/{quote(file, safe='')}/content" for file in files]
+        return [
+            result
+            for path in paths
+            for result in self._http.ask("GET", path, self.model, self._results, wait, "results")
+        ]
+
+    def _batch(self, batch: str, wait: Wait) -> dict[str, Any]:
+        path = f"/batches/{quote(batch, safe='')}"
+        return self._http.ask("GET", path, self.model, _known, wait, "batches")
+
+    def _results(self, content: bytes) -> list[Result]:
+        return [self._result(row["custom_id"], row) for row in rows(content)]
+
+    def _result(self, key: str, row: Mapping[str, Any]) -> Result:
+        if response := row.get("response"):
+            status, body = int(response["status_code"]), response.get("body")
+            if status == 200:
+                return self._http.answered(key, body, READERS[self.form])
+            return self._http.refused(key, status, body, self.model)
+        error = row.get("error") or {}
+        why = ": ".join(str(error[name]) for name in ("code", "message") if error.get(name))
+        return Result(key, failure=self._http.shown(why or "the batch has no result for it"))
+
     @cached_property
     def _http(self) -> Http:
         return Http(_SERVICE, self.base_url, self.timeout_s, self.max_retries)
@@ -105,4 +174,39 @@ def _choice(answer: Any, text: str) -> Completion:
         cached_tokens=count(cached),
         model=said(answer.get("model")),
         fingerprint=said(answer.get("system_fingerprint")),
+    )
+
+
+def _id(content: bytes) -> str:
+    """What a server calls what was made."""
+    return str(json.loads(content)["id"])
+
+
+def _known(content: bytes) -> dict[str, Any]:
+    """A batch, if it is one."""
+    batch = dict(json.loads(content))
+    _state(batch)
+    return batch
+
+
+def _page(content: bytes) -> tuple[list[tuple[str, str | None, float]], bool]:
+    """Of a page of batches each its id, our mark and its time; and whether there are more pages."""
+    page = json.loads(content)
+    listed = [
+        (str(each["id"]), (each.get("metadata") or {}).get(_MARK), float(each["created_at"]))
+        for each in page["data"]
+    ]
+    return listed, bool(page.get("has_more"))
+
+
+def _state(batch: Mapping[str, Any]) -> BatchState:
+    status, counts = batch["status"], batch.get("request_counts") or {}
+    errors = [each["message"] for each in (batch.get("errors") or {}).get("data") or []]
+    why = f" ({'; '.join(errors[:3])})" if errors else ""
+    return BatchState(
+        ended=status in _ENDED,
+        done=counts.get("completed") or 0,
+        failed=counts.get("failed") or 0,
+        failure="" if status == "completed" else f"the batch is {status}{why}",
+        refused=status == "failed",
     )
