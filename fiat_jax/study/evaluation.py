@@ -1,6 +1,8 @@
 """A run scored on a split."""
 
 import json
+from collections.abc import Iterator
+from contextlib import closing, contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -182,13 +184,8 @@ def best_weights(run_dir: Path, network: Network) -> tuple[Variables, int]:
     Raises:
       ConfigError: there is none.
     """
-    store = open_checkpoints(run_dir)
-    try:
-        step = store.best()
-        assert step is not None
+    with _best(run_dir) as (store, step):
         return network.merged(restore_learned(store, step, network)), step
-    finally:
-        store.close()
 
 
 def best_step(run_dir: Path) -> int:
@@ -197,13 +194,17 @@ def best_step(run_dir: Path) -> int:
     Raises:
       ConfigError: there is none.
     """
-    store = open_checkpoints(run_dir)
-    try:
+    with _best(run_dir) as (_, step):
+        return step
+
+
+@contextmanager
+def _best(run_dir: Path) -> Iterator[tuple[CheckpointStore, int]]:
+    """The checkpoints of a run, open, and the step of the best."""
+    with closing(open_checkpoints(run_dir)) as store:
         step = store.best()
         assert step is not None
-        return step
-    finally:
-        store.close()
+        yield store, step
 
 
 def open_checkpoints(run_dir: Path) -> CheckpointStore:
