@@ -9,8 +9,10 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.parallel import Mesh
 
 
-@pytest.mark.parametrize("batch_size", [1, 3])
-@pytest.mark.parametrize("ahead", [1, 4])
+@pytest.mark.parametrize(
+    ("batch_size", "ahead"),
+    [(1, 4), (3, 1), *(pytest.param(*one, marks=pytest.mark.slow) for one in ((1, 1), (3, 4)))],
+)
 def test_answers_are_those_of_greedy_decoding_token_for_token(batch_size, ahead):
     large, requests = random_t5(), questions(10)
     draft = random_t5(seed=7, d_model=8)

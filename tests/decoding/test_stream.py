@@ -40,7 +40,13 @@ def test_a_stream_answers_as_one_program_for_the_whole_batch_does():
 
 
 @pytest.mark.parametrize(
-    "adapter", [LoRA(rank=2), PrefixTuning(length=3), SoftPrompt(length=5)], ids=lambda one: one.name
+    "adapter",
+    [
+        LoRA(rank=2),
+        pytest.param(PrefixTuning(length=3), marks=pytest.mark.slow),
+        pytest.param(SoftPrompt(length=5), marks=pytest.mark.slow),
+    ],
+    ids=lambda one: one.name,
 )
 def test_rows_come_and_go_under_an_adapter_too(adapter):
     bare, variables = random_t5()

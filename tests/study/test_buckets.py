@@ -53,6 +53,7 @@ def same_tensors(gcs, name):
     return theirs.keys() == ours.keys() and all(np.array_equal(theirs[key], ours[key]) for key in ours)
 
 
+@pytest.mark.slow
 def test_a_run_in_a_bucket_is_the_run_that_it_is_here(bucket, world):
     new = {"id": "new", "question": "what lies at 3?", "context": "at 3 lies a stone."}
     (world / "new.jsonl").write_text(json.dumps(new))

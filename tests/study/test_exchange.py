@@ -50,6 +50,7 @@ def change_base(path="model/model.safetensors"):
     save_file({name: value + 0.1 for name, value in weights.items()}, path)
 
 
+@pytest.mark.slow
 def test_an_adapter_goes_out_of_a_run_into_another_on_with_tuning_and_into_its_base(world, capsys):
     assert train("run", "--gin.AdamW.learning_rate=0.1") == 0
     assert fiat("eval", "run") == 0

@@ -31,6 +31,7 @@ def read(path):
     return [json.loads(line) for line in Path(path).read_text().splitlines()]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("words", [MIXED, DISTILLED], ids=["mixed", "distilled"])
 def test_a_stopped_run_ends_with_the_weights_of_one_that_never_was(world, words):
     assert main([*TRAIN, "whole", *words]) == 0

@@ -129,6 +129,7 @@ def test_a_vocabulary_with_another_end_than_the_models_is_refused(world, capsys)
     assert "with pad id 0 and end id 2, found 0 and 1; use the model's own" in capsys.readouterr().err
 
 
+@pytest.mark.slow
 def test_bfloat16_int8_dropout_remat_and_adafactor_learn_together(world):
     words = ["--gin.Base.dtype=bfloat16", "--gin.Base.remat=full", "--gin.LoRA.dropout=0.1"]
     words.append("--gin.Base.quantise=int8")
