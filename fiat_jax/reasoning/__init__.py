@@ -11,8 +11,8 @@ example id to text. No part of this sees a label.
 - `store`: one sqlite file, keyed by the full request, with `schema` for its tables, `holdings` for what it
   has, and `exchange` for what goes out of it and into another.
 - `annotate`: everything of a run, with `gathering` for its requests, `pool` for its threads, `batches` and
-  `sent` for what is sent together instead, `budget` and `throttle` for what they may use, and `progress` for
-  its lines; `forecast` is its dry run, and `status` says how far it is.
+  `sent` for what goes out together, `tally` for what either comes to, `budget` and `throttle` for what they
+  may use, and `progress` for its lines; `forecast` is its dry run, and `status` says how far it is.
 - `parsing`: the answer of a rationale. `quality`: what rationales are worth. `voting` and `shortening`: how
   better ones are made.
 

@@ -28,6 +28,7 @@ from fiat_jax.reasoning.calls import (
 from fiat_jax.reasoning.pool import HOPELESS, first_signal
 from fiat_jax.reasoning.progress import Progress
 from fiat_jax.reasoning.store import Store
+from fiat_jax.reasoning.tally import Tally
 
 _MOST_REQUESTS = 50_000  # OpenAI takes so many, Anthropic twice as many
 _MOST_BYTES = 100_000_000  # OpenAI takes 200 MB, Anthropic 256
@@ -58,7 +59,7 @@ class Batch:
             )
 
 
-class Batches:
+class Batches(Tally):
     """Sends requests in batches and keeps what comes of them.
 
     What the store has in batches already is fetched and not sent again, and counts against this run's budget,
@@ -73,9 +74,6 @@ class Batches:
       purse: what may be used for them.
       progress: what shows how far they are.
       forget_lost: whether a batch that the provider does not know is asked anew, instead of an error.
-
-    Attributes:
-      done, prompt_tokens, completion_tokens, cached_tokens, failed, failure, signal: see `Pool`.
     """
 
     def __init__(
@@ -88,11 +86,7 @@ class Batches:
         progress: Progress,
         forget_lost: bool = False,
     ) -> None:
-        self.done: dict[str, str | None] = {}
-        self.prompt_tokens = self.completion_tokens = self.cached_tokens = 0
-        self.failed = 0
-        self.failure = ""
-        self.signal: int | None = None
+        super().__init__()
         self._batch, self._work, self._client, self._store = batch, work, client, store
         self._purse, self._progress, self._forget_lost = purse, progress, forget_lost
         self._sent = {
@@ -240,11 +234,9 @@ class Batches:
             self._progress.say(f"{len(failures) - _SAID} more failed in this batch")
         self.failed += len(failures)
         self.failure = failures[-1][1] if failures else self.failure
-        self.done |= {key: completion.finish_reason for key, completion in answers.items()}
+        self.answered(answers)
         for completion in paid.values():
-            self.prompt_tokens += completion.prompt_tokens or 0
-            self.completion_tokens += completion.completion_tokens or 0
-            self.cached_tokens += completion.cached_tokens or 0
+            self.spent(completion)
         for key in sent.keys:
             self._purse.close(self._most(key), paid.get(key))
 

@@ -1,7 +1,6 @@
 """Many calls at a time, each kept as soon as it is answered, and a stop that wastes none."""
 
 import signal
-import sys
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor, wait
@@ -12,6 +11,7 @@ from fiat_jax.reasoning.budget import Purse, size
 from fiat_jax.reasoning.calls import CallError, Client, Completion, GaveUp, Request
 from fiat_jax.reasoning.progress import Progress
 from fiat_jax.reasoning.store import Store
+from fiat_jax.reasoning.tally import Tally
 from fiat_jax.reasoning.throttle import Throttle, Turn
 
 HOPELESS = 25
@@ -20,7 +20,7 @@ HOPELESS = 25
 _BYTES_A_TOKEN = 4  # a guess for the rates, corrected by each answer
 
 
-class Pool:
+class Pool(Tally):
     """Threads that ask requests and keep the answers.
 
     A failed request does not hold up the others, unless 25 in a row fail: then no more are asked. On
@@ -37,13 +37,6 @@ class Pool:
       purse: what may be used for them.
       throttle: how many are in flight at a time, and how soon one follows another.
       progress: what shows how far they are.
-
-    Attributes:
-      done: why each answer ended, by key; the answers themselves are all in the store.
-      prompt_tokens, completion_tokens, cached_tokens: of all that the server has answered, where it counted.
-      failed: how many requests got no answer after all attempts.
-      failure: what the last of these died of.
-      signal: the signal that ended the work early, if one did.
     """
 
     def __init__(
@@ -55,11 +48,7 @@ class Pool:
         throttle: Throttle,
         progress: Progress,
     ) -> None:
-        self.done: dict[str, str | None] = {}
-        self.prompt_tokens = self.completion_tokens = self.cached_tokens = 0
-        self.failed = 0
-        self.failure = ""
-        self.signal: int | None = None
+        super().__init__()
         self._client, self._store = client, store
         self._purse, self._throttle, self._progress = purse, throttle, progress
         self._left = iter(work.items())
@@ -139,11 +128,9 @@ class Pool:
         over: list[tuple[str, str, bool]] = []
         with self._lock:
             if completion is not None:
-                self.prompt_tokens += completion.prompt_tokens or 0
-                self.completion_tokens += completion.completion_tokens or 0
-                self.cached_tokens += completion.cached_tokens or 0
+                self.spent(completion)
             if completion is not None and not failure:
-                self.done[key] = completion.finish_reason and sys.intern(completion.finish_reason)
+                self.answered({key: completion})
                 over, self._in_a_row = self._in_a_row, over
             else:
                 self.failed += 1
