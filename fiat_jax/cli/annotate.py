@@ -62,7 +62,9 @@ def annotate(
       batch: send the requests together, to be answered later at the provider's lower price; concurrency then
         says nothing.
     """
-    chosen = _splits(task, splits, input)
+    if input is not None and splits:
+        raise ConfigError(f"annotate.splits: expected none beside annotate.input, found {splits}.")
+    chosen = task.chosen(splits, "annotate.splits")
     prompt = prompt or task.prompt
     if prompt is None and not isinstance(client, Replay):
         raise ConfigError(
@@ -106,17 +108,6 @@ def annotate(
                 batch=batch,
             )
     print(f"{store}: {replace(summary, price=price)}")
-
-
-def _splits(task: Task, splits: tuple[str, ...], input: str | None) -> tuple[str, ...]:
-    """The splits to annotate."""
-    known = task.splits()
-    if input is not None and splits:
-        raise ConfigError(f"annotate.splits: expected none beside annotate.input, found {splits}.")
-    for split in splits:
-        if split not in known:
-            raise ConfigError(f"annotate.splits: expected some of {', '.join(known)}, found {split!r}.")
-    return splits or known
 
 
 def _refuse_with_pipeline(why: str, **settings: float | None) -> None:

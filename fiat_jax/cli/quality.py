@@ -32,12 +32,9 @@ def quality(
     place = rationales or task.rationales
     if not place:
         raise ConfigError("quality.rationales: expected a store or a JSONL file, found none; name one.")
-    known = task.splits()
-    for split in splits:
-        if split not in known:
-            raise ConfigError(f"quality.splits: expected some of {', '.join(known)}, found {split!r}.")
+    chosen = task.chosen(splits, "quality.splits")
     marker = marker or (task.prompt.marker if task.prompt else MARKER)
-    report = report_quality(Judge(task, marker, passage), place, splits or known, samples)
+    report = report_quality(Judge(task, marker, passage), place, chosen, samples)
     print(report.text())
     if output is not None:
         folder = at(output)

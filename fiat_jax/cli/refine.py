@@ -51,16 +51,12 @@ def refine(
         there as a prompt of its own.
       concurrency: calls at a time.
     """
-    known = task.splits()
-    for split in splits:
-        if split not in known:
-            raise ConfigError(f"refine.splits: expected some of {', '.join(known)}, found {split!r}.")
+    chosen = task.chosen(splits, "refine.splits")
     if not (vote or rationalise or shorten or keep):
         raise ConfigError(
             "refine: expected a step, found none; set refine.vote, .shorten, .keep or .rationalise."
         )
     prompt, place = prompt or task.prompt, rationales or task.rationales
-    chosen = splits or known
     for name, step in (("rationalise", rationalise), ("keep", keep)):
         if step and "train" not in chosen:
             raise ConfigError(

@@ -132,6 +132,22 @@ class Task:
             return self._apart(split, languages)
         return self._held_out(split == "validation", languages)
 
+    def chosen(self, splits: tuple[str, ...], setting: str) -> tuple[str, ...]:
+        """The splits that are named, or all that the task has where none is.
+
+        Args:
+          splits: their names.
+          setting: what errors call them.
+
+        Raises:
+          ConfigError: the task has no such split.
+        """
+        known = self.splits()
+        for split in splits:
+            if split not in known:
+                raise ConfigError(f"{setting}: expected some of {', '.join(known)}, found {split!r}.")
+        return splits or known
+
     def labels(self) -> tuple[str, ...]:
         """The fields that hold the label, which no prompt may read."""
         return (self.answer_field, *template_fields(self.template.target))

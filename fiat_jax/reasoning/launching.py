@@ -20,8 +20,9 @@ from fiat_jax.errors import ConfigError, DataError, FiatError, InterruptedRun
 from fiat_jax.reasoning.annotate import Summary
 from fiat_jax.reasoning.asking import STOP
 from fiat_jax.reasoning.beam import DIRECT, Beam
-from fiat_jax.reasoning.calls import Client, Outcome, Request
+from fiat_jax.reasoning.calls import Client, Outcome
 from fiat_jax.reasoning.clients import OpenAI
+from fiat_jax.reasoning.gathering import template_of
 from fiat_jax.reasoning.pipeline import (
     NAMESPACE,
     Asking,
@@ -74,10 +75,9 @@ def launch(
     counters = result.metrics().query(MetricsFilter().with_namespace(NAMESPACE))["counters"]
     counts = {each.key.metric.name: each.result for each in counters}
 
-    template = prompt.template(asking.exemplars) if prompt else Request("")
     tally = _Tally(store.path.with_suffix(".failures.jsonl"))
     results = (outcome_of(line) for path in files_of(f"{lines}-*") for line in lines_of(path))
-    store.fold(client.payload(template), client.model, tally.count(results))
+    store.fold(template_of(prompt, asking.exemplars, client), client.model, tally.count(results))
     FileSystems.delete([run])
     return tally.conclude(counts, stopped)
 

@@ -12,6 +12,7 @@ from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.parallel.hosts import is_first
 from fiat_jax.reasoning import CallError, Client, Completion, Prompt, Replay, Request, Store, open_rationales
 from fiat_jax.reasoning.calls import GIVEN_LABEL, digest
+from fiat_jax.reasoning.gathering import template_of
 from fiat_jax.reasoning.store import given_label
 from fiat_jax.records import fill
 
@@ -49,8 +50,7 @@ class Reasoner:
     def _template(self) -> dict[str, Any]:
         """The client's payload with the prompt's template in the example's place."""
         assert self.client is not None
-        prompt = self.prompt
-        return self.client.payload(prompt.template(prompt.worked()) if prompt else Request(""))
+        return template_of(self.prompt, self.prompt.worked() if self.prompt else (), self.client)
 
 
 class Rationales:

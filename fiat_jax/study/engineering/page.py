@@ -8,6 +8,7 @@ from typing import Any, NamedTuple
 from fiat_jax.reasoning.search import Outcome
 from fiat_jax.records import write_whole
 from fiat_jax.study import page
+from fiat_jax.study.charts import STYLE
 from fiat_jax.study.page import table
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 260, 56, 150, 26, 34
@@ -19,7 +20,6 @@ _COLOURS = {
     "bootstrap": "#5c8a4a",
 }
 _CROSS = "m-5,-5l10,10m0,-10l-10,10"
-_SVG_STYLE = "text { font: 12px system-ui, sans-serif; fill: #555 }"
 
 
 class _Tried(NamedTuple):
@@ -110,7 +110,7 @@ def draw(tried: Sequence[_Tried]) -> str:
     label = "Scores of candidates in the order of the search"
     return (
         f'<svg xmlns="http://www.w3.org/2000/svg" width="{_WIDTH}" height="{_HEIGHT}" '
-        f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}"><style>{_SVG_STYLE}</style>'
+        f'viewBox="0 0 {_WIDTH} {_HEIGHT}" role="img" aria-label="{label}"><style>{STYLE}</style>'
         f"{''.join(marks)}</svg>\n"
     )
 
