@@ -8,6 +8,7 @@ import json
 import re
 import threading
 import time
+from abc import ABC, abstractmethod
 from collections import Counter
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -42,7 +43,7 @@ class Hold:
     gate: threading.Event = field(default_factory=threading.Event)
 
 
-class FakeBatches:
+class FakeBatches(ABC):
     """The server, as a context manager.
 
     Args:
@@ -115,11 +116,13 @@ class FakeBatches:
         page = [describe(batch) for batch in every[: self.page]]
         return Reply(200, json.dumps({"data": page, "has_more": len(every) > self.page}))
 
+    @abstractmethod
     def text_of(self, body: dict[str, Any]) -> str:
-        raise NotImplementedError
+        """The last message of a request."""
 
+    @abstractmethod
     def answer(self, what: str, path: str, headers: Mapping[str, str], body: bytes) -> Reply:
-        raise NotImplementedError
+        """The reply to what is asked, as in 'POST /batches'."""
 
     def __enter__(self) -> "FakeBatches":
         self._thread = threading.Thread(target=self._server.serve_forever, args=(0.02,))

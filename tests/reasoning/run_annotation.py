@@ -3,8 +3,9 @@
 import logging
 import sys
 
-from fiat_jax.errors import FiatError
-from fiat_jax.reasoning import OpenAI, Prompt, Store, annotate
+from killable import exit_code
+
+from fiat_jax.reasoning import OpenAI, Prompt, Store, Summary, annotate
 
 CONCURRENCY = 8
 
@@ -17,17 +18,13 @@ def main(url: str, path: str, count: str, timeout_s: str) -> int:
     logging.basicConfig(level=logging.DEBUG)
     client = OpenAI("fake", base_url=url, timeout_s=float(timeout_s))
     prompt = Prompt(input="{question}", instruction="Think.")
-    try:
+    splits = {"train": examples(int(count))}
+
+    def run() -> Summary:
         with Store(path) as store:
-            splits = {"train": examples(int(count))}
-            print(annotate(splits, prompt, client, store, forbidden=["answer"], concurrency=CONCURRENCY))
-    except FiatError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as error:
-        print(error, file=sys.stderr)
-        return 130
-    return 0
+            return annotate(splits, prompt, client, store, forbidden=["answer"], concurrency=CONCURRENCY)
+
+    return exit_code(run)
 
 
 if __name__ == "__main__":

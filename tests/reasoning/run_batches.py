@@ -2,10 +2,10 @@
 
 import sys
 
+from killable import exit_code
 from run_annotation import examples
 
-from fiat_jax.errors import FiatError
-from fiat_jax.reasoning import Anthropic, Batch, OpenAI, Prompt, Store, annotate
+from fiat_jax.reasoning import Anthropic, Batch, OpenAI, Prompt, Store, Summary, annotate
 
 CLIENTS = {"OpenAI": OpenAI, "Anthropic": Anthropic}
 
@@ -13,18 +13,14 @@ CLIENTS = {"OpenAI": OpenAI, "Anthropic": Anthropic}
 def main(client: str, url: str, path: str, count: str) -> int:
     asked = CLIENTS[client]("fake", base_url=url, timeout_s=60, max_retries=2)
     prompt = Prompt(input="{question}", instruction="Think.")
-    try:
+    splits = {"train": examples(int(count))}
+
+    def run() -> Summary:
         with Store(path) as store:
-            splits = {"train": examples(int(count))}
             batch = Batch(size=4, poll_s=0.05)
-            print(annotate(splits, prompt, asked, store, forbidden=["answer"], batch=batch))
-    except FiatError as error:
-        print(error, file=sys.stderr)
-        return error.exit_code
-    except KeyboardInterrupt as error:
-        print(error, file=sys.stderr)
-        return 130
-    return 0
+            return annotate(splits, prompt, asked, store, forbidden=["answer"], batch=batch)
+
+    return exit_code(run)
 
 
 if __name__ == "__main__":

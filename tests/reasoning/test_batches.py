@@ -344,7 +344,7 @@ def test_a_server_without_batches_is_said_and_can_be_asked_one_by_one(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     annotation = Annotation("OpenAI", tmp_path / "r.sqlite")
-    with FakeBatches() as server:
+    with FakeOpenAIBatches() as server:
         monkeypatch.setattr(server, "answer", lambda *_: Reply(404, '{"detail": "Not Found"}'))
         with pytest.raises(ConfigError, match=r"answered 404 .*expected files of 'fake' there"):
             annotation(server)

@@ -1,60 +1,27 @@
 """Annotation against a real HTTP server, in a process that is killed, interrupted, or told to stop."""
 
-import os
 import signal
-import subprocess
-import sys
-import time
-from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 from fake_openai import BROKEN, FakeOpenAI, Reply, flaky
+from killable import KEY, Process, wait_until
 from run_annotation import CONCURRENCY, examples
 
 from fiat_jax.reasoning import open_rationales
 
-SCRIPT = Path(__file__).with_name("run_annotation.py")
 COUNT = 120
 EXPECTED = {each["id"]: f"thoughts on {each['question']}" for each in examples(COUNT)}
-KEY = "sk-never-to-be-seen-again"
 
 
-class Run:
-    """An annotation process; what it says goes to a file, so that no full pipe can hold it up."""
-
-    def __init__(self, server: FakeOpenAI, store: Path, timeout_s: float = 2.0) -> None:
-        self._log = store.parent.parent / "log.txt"
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), server.url, str(store), str(COUNT), str(timeout_s)],
-                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), "OPENAI_API_KEY": KEY},
-                stdout=log,
-                stderr=log,
-            )
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> int:
-        return self.process.wait(timeout=60)
-
-    @property
-    def output(self) -> str:
-        return self._log.read_text()
+def start(server: FakeOpenAI, store: Path, timeout_s: float = 2.0) -> Process:
+    words = [server.url, str(store), str(COUNT), str(timeout_s)]
+    return Process("run_annotation.py", words, "OPENAI_API_KEY", store.parent.parent / "log.txt")
 
 
 @pytest.fixture
 def store(tmp_path: Path) -> Path:
     return tmp_path / "store" / "rationales.sqlite"
-
-
-def wait_until(condition: Callable[[], bool], seconds: float = 30) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():
-        assert time.monotonic() < deadline, "waited in vain"
-        time.sleep(0.02)
 
 
 def kept(store: Path) -> dict[str, str]:
@@ -67,13 +34,13 @@ def test_a_run_killed_twice_on_a_flaky_server_repeats_no_successful_call(store: 
         for more in (30, 45):
             answers += more
             server.hold_after(more)
-            run = Run(server, store)
+            run = start(server, store)
             # Calls are in flight and the server withholds their answers; what it did answer is kept.
             wait_until(lambda: server.held >= CONCURRENCY // 2)
             wait_until(lambda answers=answers: len(kept(store)) == server.answered.total() == answers)
             run.kill()
             server.release(answer=False)
-        run = Run(server, store)
+        run = start(server, store)
         assert run.end() == 0
     assert f"120 of 120 examples have a rationale; {COUNT - answers} calls now" in run.output
     assert kept(store) == EXPECTED
@@ -86,10 +53,10 @@ def test_a_kill_at_any_moment_costs_at_most_the_calls_in_flight(store: Path) -> 
     kills = (10, 50, 90)
     with FakeOpenAI() as server:
         for answers in kills:
-            run = Run(server, store)
+            run = start(server, store)
             wait_until(lambda answers=answers: server.answered.total() >= answers)
             run.kill()
-        run = Run(server, store)
+        run = start(server, store)
         assert run.end() == 0
     assert kept(store) == EXPECTED
     assert server.answered.total() <= COUNT + len(kills) * CONCURRENCY
@@ -101,7 +68,7 @@ def test_a_stopped_run_keeps_the_calls_in_flight_and_takes_no_new_ones(
 ) -> None:
     with FakeOpenAI() as server:
         server.hold_after(20)
-        run = Run(server, store, timeout_s=60)
+        run = start(server, store, timeout_s=60)
         wait_until(lambda: server.held == CONCURRENCY)
         run.process.send_signal(number)
         wait_until(lambda: "stopping after the calls in flight" in run.output)
@@ -116,7 +83,7 @@ def test_a_stopped_run_keeps_the_calls_in_flight_and_takes_no_new_ones(
 def test_a_second_signal_ends_a_run_whose_calls_hang(store: Path) -> None:
     with FakeOpenAI() as server:
         server.hold_after(20)
-        run = Run(server, store, timeout_s=60)
+        run = start(server, store, timeout_s=60)
         wait_until(lambda: server.held == CONCURRENCY)
         run.process.send_signal(signal.SIGTERM)
         wait_until(lambda: "stopping after the calls in flight" in run.output)
@@ -132,7 +99,7 @@ def test_the_key_reaches_the_server_and_nothing_else(store: Path) -> None:
         return echo if text.endswith("7") else BROKEN if text.endswith("1") and attempt == 0 else None
 
     with FakeOpenAI(fault) as server:
-        run = Run(server, store)
+        run = start(server, store)
         assert run.end() == 1
     assert "your key is ***" in run.output and "12 have none (e-7, e-17," in run.output
     assert all(headers["Authorization"] == f"Bearer {KEY}" for headers in server.headers)

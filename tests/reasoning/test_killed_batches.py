@@ -1,23 +1,18 @@
 """Batches of a process that is killed at every stage, or told to stop: nothing is asked twice."""
 
-import os
 import signal
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
 from fake_batches import FakeAnthropicBatches, FakeBatches, FakeOpenAIBatches
+from killable import KEY, Process, wait_until
 from run_annotation import examples
-from test_killed_annotation import wait_until
 
 from fiat_jax.reasoning import open_rationales
 from fiat_jax.reasoning.holdings import holdings
 
 COUNT = 10
-SCRIPT = Path(__file__).with_name("run_batches.py")
 EXPECTED = {each["id"]: f"thoughts on {each['question']}" for each in examples(COUNT)}
-KEY = "sk-never-to-be-seen-again"
 SERVERS = {"OpenAI": FakeOpenAIBatches, "Anthropic": FakeAnthropicBatches}
 KEYS = {"OpenAI": "OPENAI_API_KEY", "Anthropic": "ANTHROPIC_API_KEY"}
 
@@ -32,32 +27,14 @@ def store(tmp_path: Path) -> Path:
     return tmp_path / "store" / "rationales.sqlite"
 
 
-class Run:
-    def __init__(self, client: str, server: FakeBatches, store: Path) -> None:
-        self._log = store.parent.parent / "log.txt"
-        with self._log.open("w") as log:
-            self.process = subprocess.Popen(
-                [sys.executable, str(SCRIPT), client, server.url, str(store), str(COUNT)],
-                env=os.environ | {"PYTHONPATH": str(Path(__file__).parents[2]), KEYS[client]: KEY},
-                stdout=log,
-                stderr=log,
-            )
-
-    def kill(self) -> None:
-        self.process.kill()
-        self.process.wait()
-
-    def end(self) -> int:
-        return self.process.wait(timeout=60)
-
-    @property
-    def output(self) -> str:
-        return self._log.read_text()
+def start(client: str, server: FakeBatches, store: Path) -> Process:
+    words = [client, server.url, str(store), str(COUNT)]
+    return Process("run_batches.py", words, KEYS[client], store.parent.parent / "log.txt")
 
 
 def goes_on(client: str, server: FakeBatches, store: Path) -> None:
     """The same command ends well, and the server has been asked each question once."""
-    run = Run(client, server, store)
+    run = start(client, server, store)
     assert run.end() == 0, run.output
     assert "10 of 10 examples have a rationale" in run.output
     assert dict(open_rationales(store)) == EXPECTED
@@ -73,7 +50,7 @@ def goes_on(client: str, server: FakeBatches, store: Path) -> None:
 def test_a_kill_at_any_stage_repeats_no_request(client: str, stage: str, after: bool, store: Path) -> None:
     with SERVERS[client]() as server:
         held = server.hold(getattr(server, stage), after)
-        run = Run(client, server, store)
+        run = start(client, server, store)
         assert held.seen.wait(30), run.output
         run.kill()
         server.drop()
@@ -86,7 +63,7 @@ def test_a_kill_during_the_upload_leaves_no_batch_behind(store: Path) -> None:
     for after in (False, True):
         with FakeOpenAIBatches() as server:
             held = server.hold("POST /files", after)
-            run = Run("OpenAI", server, store)
+            run = start("OpenAI", server, store)
             assert held.seen.wait(30), run.output
             run.kill()
             server.drop()
@@ -98,7 +75,7 @@ def test_a_kill_during_the_upload_leaves_no_batch_behind(store: Path) -> None:
 def test_a_batch_that_arrived_unseen_is_found_while_it_is_still_worked_on(client: str, store: Path) -> None:
     with SERVERS[client](ready_s=1.5) as server:
         held = server.hold(server.sending, after=True)
-        run = Run(client, server, store)
+        run = start(client, server, store)
         assert held.seen.wait(30), run.output
         run.kill()
         server.drop()
@@ -108,7 +85,7 @@ def test_a_batch_that_arrived_unseen_is_found_while_it_is_still_worked_on(client
 
 def test_a_server_that_dies_and_restarts_is_waited_for(client: str, store: Path) -> None:
     with SERVERS[client](ready_s=3600) as server:
-        run = Run(client, server, store)
+        run = start(client, server, store)
         wait_until(lambda: server.calls[server.looking] >= 3)
         server.stop()
         server.ready_s = 0.0
@@ -124,9 +101,9 @@ def test_a_second_run_that_would_take_the_batches_of_the_first_for_lost_is_refus
 ) -> None:
     with SERVERS[client]() as server:
         held = server.hold(server.sending)
-        first = Run(client, server, store)
+        first = start(client, server, store)
         assert held.seen.wait(30), first.output
-        second = Run(client, server, store)
+        second = start(client, server, store)
         assert second.end() == 1
         assert "expected no other run that sends or fetches its batches, found one" in second.output
         first.kill()
@@ -139,7 +116,7 @@ def test_a_run_that_is_told_to_stop_leaves_its_batches_to_the_next(
     client: str, number: int, exit_code: int, store: Path
 ) -> None:
     with SERVERS[client](ready_s=3600) as server:
-        run = Run(client, server, store)
+        run = start(client, server, store)
         wait_until(lambda: server.calls[server.looking] >= 3)
         run.process.send_signal(number)
         assert run.end() == exit_code

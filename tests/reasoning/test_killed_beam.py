@@ -13,12 +13,11 @@ pytest.importorskip("apache_beam")
 
 from beam_task import COUNT, expected, words, write_shards
 from fake_openai import FakeOpenAI, flaky
-from test_killed_annotation import wait_until
+from killable import KEY, wait_until
 
 from fiat_jax.reasoning import open_rationales
 
 REPOSITORY = Path(__file__).parents[2]
-KEY = "sk-never-to-be-seen-again"
 CONCURRENCY = 8
 
 

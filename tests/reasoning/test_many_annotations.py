@@ -13,8 +13,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from killable import wait_until
 from run_many import CONCURRENCY
-from test_killed_annotation import wait_until
 
 from fiat_jax.reasoning import open_rationales
 
