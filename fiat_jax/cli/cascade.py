@@ -20,7 +20,7 @@ def cascade(
       experiment: what was tuned on what; read from the run folder.
       split: which examples to choose on; not those that are reported.
       share: the share of the examples to ask the large model about at most.
-      quality: the F1 to reach with as few calls as possible; one of the two is given.
+      quality: the mean score to reach with as few calls as possible; one of the two is given.
       batch_size: examples at a time; changes no answer.
     """
     print(choose_threshold(at(run_dir), experiment, split, batch_size, share, quality).table())

@@ -24,7 +24,7 @@ def engineer(
     proposer: Client | None = None,
     slices: Slices = Slices(),
     finalists: int = 3,
-    metric: str = "f1",
+    score: str | None = None,
     batch_size: int = 32,
     concurrency: int = 8,
     max_calls: int | None = None,
@@ -43,7 +43,7 @@ def engineer(
       proposer: who writes instructions; by default the client.
       slices: which training examples do what.
       finalists: how many of the best on the minibatch are scored on the whole slice.
-      metric: which value of the task's metric scores an answer, such as f1 or em.
+      score: which score of an answer by the task's metrics, such as f1 or em; None for the first.
       batch_size: rows at a time, for tuning instructions; changes no score.
       concurrency: calls at a time.
       max_calls: how many calls the run folder may come to hold; None for any number.
@@ -60,7 +60,7 @@ def engineer(
     folder = at(run_dir)
     how = Engineering(methods, slices, finalists, concurrency, max_calls, seed)
     if prompt is not None:
-        outcome = search_prompt(folder, task, prompt, client, how, proposer, metric)
+        outcome = search_prompt(folder, task, prompt, client, how, proposer, score)
     else:
         assert experiment is not None
         outcome = search_instruction(folder, experiment, client, how, proposer, tuning, batch_size)

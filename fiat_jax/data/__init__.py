@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from fiat_jax.data.batches import BUCKETS, EvalBatch, TrainBatches, eval_batches
-    from fiat_jax.data.metrics import squad, squad_by_language
+    from fiat_jax.data.metrics import METRICS
     from fiat_jax.data.pipeline import Counts, Examples, load_examples
     from fiat_jax.data.registry import register, register_task
     from fiat_jax.data.seqio_vocabularies import load_vocabulary
@@ -28,8 +28,7 @@ _HOMES = {
     "EvalBatch": "batches",
     "TrainBatches": "batches",
     "eval_batches": "batches",
-    "squad": "metrics",
-    "squad_by_language": "metrics",
+    "METRICS": "metrics",
     "Counts": "pipeline",
     "Examples": "pipeline",
     "load_examples": "pipeline",
@@ -49,6 +48,7 @@ _HOMES = {
 
 __all__ = [
     "BUCKETS",
+    "METRICS",
     "Counts",
     "EvalBatch",
     "Examples",
@@ -67,8 +67,6 @@ __all__ = [
     "load_vocabulary",
     "register",
     "register_task",
-    "squad",
-    "squad_by_language",
 ]
 
 

@@ -64,9 +64,9 @@ class Examples:
     def __len__(self) -> int:
         return len(self.ids)
 
-    def counts(self, language: str | None = None) -> Counts:
-        """Counts of one language, or of all."""
-        rows = [i for i, one in enumerate(self.languages) if language in (None, one)]
+    def counts(self, *languages: str) -> Counts:
+        """Counts of some languages, or of all."""
+        rows = [i for i, one in enumerate(self.languages) if not languages or one in languages]
         return Counts(
             examples=len(rows),
             cut=sum(self.cut[i] for i in rows),

@@ -10,6 +10,7 @@ from collections.abc import Callable, Sequence
 from typing import Any
 
 from fiat_jax.data.metrics import METRICS
+from fiat_jax.data.metrics.metric import Metric
 from fiat_jax.data.rendering import joined, written
 from fiat_jax.data.sources import Jsonl, Parquet
 from fiat_jax.data.tasks import Task
@@ -119,11 +120,20 @@ def _add(task: Task, reading: Reading, tokens: Tokens) -> None:
             ],
             output_features={name: seqio.Feature(vocabulary, add_eos=True) for name in ("inputs", "targets")},
             postprocess_fn=_postprocess,
-            metric_fns=[] if reading == "explanation" else [METRICS[task.metric]],
+            metric_fns=[] if reading == "explanation" else _metric_fns(task, language),
         )
         rates.append((added.name, functools.partial(_rate, task, language)))
     if task.languages:
         seqio.MixtureRegistry.add(task.seqio_name(reading), rates, sample_fn=_sample)
+
+
+def _metric_fns(task: Task, language: str) -> list[Callable[..., dict[str, float]]]:
+    """The metrics of a task as seqio calls them."""
+
+    def of_language(metric: Metric) -> Callable[..., dict[str, float]]:
+        return lambda targets, predictions: metric(targets, predictions, language)
+
+    return [of_language(METRICS[name]) for name in task.metrics]
 
 
 def _add_distillation(task: Task) -> None:

@@ -3,11 +3,12 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fiat_jax.data.metrics import METRICS
+from fiat_jax.data.metrics.places import OVERALL, Places
 from fiat_jax.data.sources import SPLITS, Jsonl, Parquet, Row, Tfds
 from fiat_jax.data.templates import VARIANTS, Reading, Template, Variant
 from fiat_jax.data.vocabularies import Tokens, load_tokens
@@ -34,7 +35,10 @@ class Task:
       holdout: how many examples a language gives from 'train' to a 'validation' split of its own, chosen
         by a hash of their ids; 0 for none.
       inputs_length, targets_length: tokens at most, the end among them.
-      metric: how answers are scored.
+      metrics: how answers are scored, by the names of `METRICS`. The first score of the first is the headline
+        score, by which the best checkpoint is chosen.
+      mean_of: the languages whose mean is the overall score; () for all.
+      groups: further means by name, each of some languages.
       prompt: the reasoning prompt, whose exemplars then neither tune nor validate: 'train' is without them
         and without what nearly is one of them, and in another split they are a leak.
       without_rationale: what becomes of a training example that has no rationale: 'refuse' is an error,
@@ -54,7 +58,9 @@ class Task:
     holdout: int = 0
     inputs_length: int = 512
     targets_length: int = 64
-    metric: str = "squad"
+    metrics: tuple[str, ...] = ("squad",)
+    mean_of: tuple[str, ...] = ()
+    groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     prompt: Prompt | None = None
     without_rationale: Literal["refuse", "leave_out", "no_rationale"] = "refuse"
 
@@ -73,8 +79,7 @@ class Task:
                 raise ConfigError(
                     f"Template.input: expected no label in the input, found {{{label}}}; remove it."
                 )
-        if self.metric not in METRICS:
-            raise ConfigError(f"Task.metric: expected one of {', '.join(METRICS)}, found {self.metric!r}.")
+        self._check_scores()
         if min(self.inputs_length, self.targets_length) < 1:
             raise ConfigError("Task: expected inputs_length and targets_length of 1 or more.")
         splits = self.source.splits()
@@ -83,6 +88,15 @@ class Task:
                 "Task.holdout: expected 0, or a number of examples to take from 'train' where there is no "
                 f"'validation', found {self.holdout} with splits {', '.join(splits)}."
             )
+
+    @property
+    def headline(self) -> str:
+        """The name of the score that matters most."""
+        return next(iter(METRICS[self.metrics[0]].labels))
+
+    def places(self, languages: Sequence[str]) -> Places:
+        """Where the scores of examples in these languages stand."""
+        return Places(languages, {**self.groups, OVERALL: self.mean_of})
 
     def splits(self) -> tuple[str, ...]:
         """The splits there are, the held-out validation among them."""
@@ -166,6 +180,27 @@ class Task:
         """The good answers of a row."""
         answers = row[self.answer_field]
         return tuple(map(str, answers)) if isinstance(answers, list) else (str(answers),)
+
+    def _check_scores(self) -> None:
+        unknown = [name for name in self.metrics if name not in METRICS]
+        if unknown or not self.metrics or len({*self.metrics}) < len(self.metrics):
+            raise ConfigError(
+                f"Task.metrics: expected some of {', '.join(METRICS)}, each once, "
+                f"found {', '.join(map(repr, self.metrics)) or 'none'}."
+            )
+        means = {"mean_of": self.mean_of} | {f"groups[{name!r}]": one for name, one in self.groups.items()}
+        for what, languages in means.items():
+            if wrong := [one for one in languages if one not in self.languages]:
+                raise ConfigError(
+                    f"Task.{what}: expected languages of Task.languages, "
+                    f"{', '.join(self.languages) or 'which are none'}, found {', '.join(map(repr, wrong))}."
+                )
+        for name, group in self.groups.items():
+            if not re.fullmatch(r"\w+", name) or name in self.languages or not group:
+                raise ConfigError(
+                    "Task.groups: expected names of letters, digits and underscores that no language has, "
+                    f"each with languages, found {name!r}: {group}."
+                )
 
     def _apart(self, split: str, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         """The rows of a split of the source, without the exemplars of the prompt."""

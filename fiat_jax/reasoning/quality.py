@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from fiat_jax.reasoning.overlap import plain
 from fiat_jax.reasoning.parsing import parse
 
-Metric = Callable[[Sequence[Sequence[str]], Sequence[str]], dict[str, float]]
-"""Scores, 0 to 100, of good answers and predictions."""
+Metric = Callable[[Sequence[str], str, str], Mapping[str, float]]
+"""Scores by name, 0 to 100, of an example's good answers, its prediction and its language."""
 
 Size = Callable[[str], tuple[int, int]]
 """Tokens of a text in the tuned model's vocabulary, and how many of them are unknown."""
@@ -126,7 +126,7 @@ def judge(written: Written, marker: str, size: Size, metric: Metric) -> Judged:
         tokens,
         unknown,
         holds(written.passage or "", parsed.answer or "") if known else None,
-        metric([written.answers], [parsed.answer or ""]) if written.answers is not None else {},
+        {} if written.answers is None else metric(written.answers, parsed.answer or "", written.language),
     )
 
 

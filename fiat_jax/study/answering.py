@@ -8,9 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import jax
+import numpy as np
 
 from fiat_jax.data.batches import EVAL_BUCKETS, eval_batches
-from fiat_jax.data.metrics import squad_by_language
+from fiat_jax.data.metrics import load_metrics, own_score, score_each
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.decoding.search import Greedy, Sample, Search
@@ -120,16 +121,60 @@ def _likelihood(
 
 def _means(totals: Sequence[LossSums]) -> dict[str, float]:
     sums = sum(jax.device_get(totals[1:]), start=jax.device_get(totals[0]))
-    return {"loss": float(sums.loss / sums.weight), "accuracy": float(sums.correct / sums.weight)}
+    return {"loss": float(sums.loss / sums.weight), "token_accuracy": float(sums.correct / sums.weight)}
 
 
-def scores(examples: Examples, texts: Sequence[str], means: dict[str, float]) -> dict[str, float]:
-    """One flat table of metrics: the means, 'f1' and 'em' (means over languages), 'hau_f1' and so on."""
-    by_language = squad_by_language(examples.languages, examples.answers, texts)
-    flat = dict(means) | by_language.pop("mean")
-    for language, values in by_language.items():
-        flat |= {f"{language}_{name}": value for name, value in values.items()}
-    return flat
+class Graded:
+    """Answers of a tuned model, and how they score.
+
+    Args:
+      task: its metrics and the means that it reports.
+      examples: what was answered.
+      texts: the answers, in the order of the examples.
+
+    Raises:
+      ConfigError: a metric needs a package that is not here.
+    """
+
+    def __init__(self, task: Task, examples: Examples, texts: Sequence[str]) -> None:
+        self._task, self._examples = task, examples
+        self._predictions = list(texts)
+        self._places = task.places(examples.languages)
+
+    def scores(self, intervals: bool = False) -> dict[str, float]:
+        """One flat table: scores by name, the overall ones first as 'f1', then 'hau/f1' of each place.
+
+        Args:
+          intervals: whether the scores of the first metric come with the ends of their 95 % intervals, as
+            'f1_low', 'f1_high', 'hau/f1_low' and so on.
+
+        Returns:
+          The scores of all metrics of the task, and the number of examples, 'n', for each of `Task.places`.
+        """
+        flat: dict[str, float] = {}
+        for at, metric in enumerate(load_metrics(self._task.metrics)):
+            prepared = {
+                language: metric.prepare(*self._of(rows), language)
+                for language, rows in self._places.rows.items()
+            }
+            flat |= self._places.scores([*metric.labels], prepared)
+            if intervals and at == 0:
+                flat |= self._places.intervals([*metric.labels], prepared)
+        return dict(sorted((flat | self._places.counts()).items(), key=lambda one: "/" in one[0]))
+
+    def each(self) -> list[float]:
+        """The `own_score` of each example.
+
+        Raises:
+          ConfigError: as `own_score`.
+        """
+        metrics = self._task.metrics
+        name = own_score(metrics)
+        rows = zip(self._examples.answers, self._predictions, self._examples.languages, strict=True)
+        return [score_each(metrics, *row)[name] for row in rows]
+
+    def _of(self, rows: np.ndarray) -> tuple[list[tuple[str, ...]], list[str]]:
+        return [self._examples.answers[at] for at in rows], [self._predictions[at] for at in rows]
 
 
 def write_predictions(

@@ -10,6 +10,7 @@ from typing import Any
 from fiat_jax.checkpoints import CheckpointStore
 from fiat_jax.data.given_labels import check_unaided, refusal
 from fiat_jax.data.labels import right_labels
+from fiat_jax.data.metrics import load_metrics
 from fiat_jax.data.mixing import RationaleMix, check_mixed, deal, load_shown
 from fiat_jax.data.pipeline import Counts, Examples, load_examples
 from fiat_jax.data.tasks import Task
@@ -20,13 +21,14 @@ from fiat_jax.errors import ConfigError
 from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import append
 from fiat_jax.reasoning.calls import GIVEN_LABEL
-from fiat_jax.study.answering import answer, scores, write_predictions
+from fiat_jax.study.answering import Graded, answer, write_predictions
 from fiat_jax.study.bounds import Bounded, Bounds
 from fiat_jax.study.calibrating import calibrate_ranking, calibrated
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.study.ranking import rank_examples
 from fiat_jax.study.report import write_report
-from fiat_jax.study.tuning import BEST, fingerprint, restore_learned
+from fiat_jax.study.score_tables import aligned, label_tables, score_table
+from fiat_jax.study.tuning import HEADLINE, fingerprint, restore_learned
 from fiat_jax.typing import Variables
 
 
@@ -37,9 +39,9 @@ class Scored:
     Attributes:
       split: which examples.
       step: the checkpoint's.
-      metrics: as `answering.scores` gives them; of ranked labels with those of `Ranking.metrics` instead of
-        loss and accuracy of tokens.
-      counts: examples by language; '' stands for all.
+      metrics: as `Graded.scores` gives them, with intervals; of ranked labels with those of `Ranking.metrics`
+        instead of loss and accuracy of tokens.
+      counts: examples of each of the task's places.
     """
 
     split: str
@@ -48,29 +50,13 @@ class Scored:
     counts: dict[str, Counts]
 
     def table(self) -> str:
-        """A line a language, then the mean over languages; then what is known of ranked labels."""
-        lines = [
-            f"{self.split}, checkpoint of step {self.step}",
-            f"{'':<10}{'F1':>7}{'EM':>7}{'n':>7}{'cut':>6}",
-        ]
-        for language, count in self.counts.items():
-            prefix = f"{language}_" if language else ""
-            f1, em = (self.metrics[f"{prefix}{name}"] for name in ("f1", "em"))
-            label = language or ("mean" if len(self.counts) > 1 else "all")
-            lines.append(f"{label:<10}{f1:7.1f}{em:7.1f}{count.examples:7}{count.cut:6}")
-        return "\n".join(lines + self._label_lines())
-
-    def _label_lines(self) -> list[str]:
-        found = self.metrics
-        if "label_accuracy" not in found:
-            return []
-        names = ("label_accuracy", "nll", "ece", "temperature")
-        label, nll, ece, temperature = (f"{found[name]:.3f}" for name in names)
-        lines = [f"labels: accuracy {label}  NLL {nll}  ECE {ece}  at temperature {temperature}"]
-        for name in (name.removeprefix("auc_pr_") for name in found if name.startswith("auc_pr_")):
-            area, share = found[f"auc_pr_{name}"], found[f"prevalence_{name}"]
-            lines.append(f"{name}: AUC-PR {area:.3f}  by chance {share:.3f}")
-        return lines
+        """A line a language, then groups and the mean over languages; then what is known of ranked labels."""
+        shown = score_table(self.metrics)
+        cut = ["cut", *(str(count.cut) for count in self.counts.values())]
+        rows = [[*row, cell] for row, cell in zip(shown, cut, strict=True)]
+        parts = [rows, *label_tables(self.metrics)]
+        title = f"{self.split}, checkpoint of step {self.step}"
+        return "\n".join([title, *("\n".join(aligned(part)) for part in parts)])
 
 
 def evaluate_run(
@@ -108,6 +94,7 @@ def evaluate_run(
     check_mixed(rationale_mix, experiment.variant, "eval.rationale_mix")
     check_evaluable(run_dir, experiment)
     task, name = experiment.task, split
+    load_metrics(task.metrics)
     if rationale_mix is None:
         examples = load_examples(task, experiment.variant, split)
     else:
@@ -118,6 +105,7 @@ def evaluate_run(
     network = assemble(experiment, seed=0)
     weights, step = best_weights(run_dir, network)
     fields: list[dict[str, Any]] = [{}] * len(examples)
+    places = task.places(examples.languages)
     if rank is None or right is None:
         texts, means = answer(network, weights, examples, task, batch_size, search, spans)
     else:
@@ -125,13 +113,13 @@ def evaluate_run(
         ranking = rank_examples(network, weights, examples, task, batch_size, rank)
         if calibrate:
             ranking = calibrate_ranking(run_dir, ranking, right, split, step)
-        texts, means, fields = ranking.labels, ranking.metrics(right), ranking.fields()
-    languages = sorted(set(examples.languages) - {""})
-    counts = {language: examples.counts(language) for language in languages} | {"": examples.counts()}
+        texts, means, fields = ranking.labels, ranking.metrics(right, places), ranking.fields()
     if rationale_mix is not None:
         kinds = deal(rationale_mix, examples.ids).kinds
         fields = [{**more, "shown": kind} for more, kind in zip(fields, kinds, strict=True)]
-    scored = Scored(name, step, scores(examples, texts, means), counts)
+    counts = {place: examples.counts(*languages) for place, languages in places.languages.items()}
+    graded = Graded(task, examples, texts)
+    scored = Scored(name, step, means | graded.scores(intervals=True), counts)
     if is_first():
         write_predictions(run_dir / "predictions" / f"{name}.jsonl", examples, texts, fields)
         row = json.dumps({"step": step, "split": name, **scored.metrics})
@@ -214,9 +202,10 @@ def open_checkpoints(run_dir: Path) -> CheckpointStore:
       ConfigError: there is none.
     """
     folder = run_dir / "checkpoints"
-    store = CheckpointStore(folder, best=BEST) if folder.is_dir() else None
-    if store is None or store.latest() is None:
+    store = CheckpointStore(folder) if folder.is_dir() else None
+    latest = None if store is None else store.latest()
+    if latest is None or store is None:
         raise ConfigError(
             f"{run_dir}: expected the folder of a trained run, found no checkpoint; run `fiat train` first."
         )
-    return store
+    return CheckpointStore(folder, best=store.note(latest).get(HEADLINE))

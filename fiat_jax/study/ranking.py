@@ -9,7 +9,9 @@ import numpy as np
 
 from fiat_jax.data.batches import eval_batches
 from fiat_jax.data.labels import encode_labels
-from fiat_jax.data.metrics import average_precision
+from fiat_jax.data.metrics.labels import areas
+from fiat_jax.data.metrics.metric import Score
+from fiat_jax.data.metrics.places import Places
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.decoding import (
@@ -48,11 +50,12 @@ class Ranking:
             for row in self.probabilities
         ]
 
-    def metrics(self, right: np.ndarray) -> dict[str, float]:
+    def metrics(self, right: np.ndarray, places: Places) -> dict[str, float]:
         """Scores of the ranking: of all labels; and of two, of each as the one that is looked for.
 
         Args:
           right: [N] int, as `right_labels` gives them.
+          places: of the examples. What is of two labels stands by place, with 95 % intervals of the areas.
         """
         temperature = 1.0 if self.rank.temperature is None else self.rank.temperature
         flat = {
@@ -61,13 +64,42 @@ class Ranking:
             "ece": expected_calibration_error(self.probabilities, right),
             "temperature": temperature,
         }
-        if len(self.rank.labels) == 2:
-            margin = self.scores[:, 1] - self.scores[:, 0]  # probabilities near 1 would tie
-            for at, (label, sign) in enumerate(zip(self.rank.labels, (-1, 1), strict=True)):
-                positives = right == at
-                flat[f"auc_pr_{label}"] = average_precision((sign * margin).tolist(), positives.tolist())
-                flat[f"prevalence_{label}"] = float(positives.mean())
-        return flat
+        return flat | (self._of_two(right, places) if len(self.rank.labels) == 2 else {})
+
+    def _of_two(self, right: np.ndarray, places: Places) -> dict[str, float]:
+        one, other = self.rank.labels
+        margin = self.scores[:, 1] - self.scores[:, 0]  # probabilities near 1 would tie
+        ranked = {
+            language: _areas_of_two(margin[rows], right[rows] == 1) for language, rows in places.rows.items()
+        }
+        shares = {language: _share(right[rows] == 1) for language, rows in places.rows.items()}
+        names = [f"auc_pr_{one}", f"auc_pr_{other}", "roc_auc"]
+        return (
+            places.scores(names, ranked)
+            | places.scores([f"prevalence_{one}", f"prevalence_{other}"], shares)
+            | places.intervals(names, ranked)
+        )
+
+
+def _areas_of_two(margin: np.ndarray, second: np.ndarray) -> Score:
+    """AUC-PR of the first label and of the second, and the ROC-AUC, which is the same of both."""
+    of_first, of_second = areas(-margin, ~second), areas(margin, second)
+
+    def score(counts: np.ndarray) -> tuple[float, float, float]:
+        area, roc = of_second(counts)
+        return of_first(counts)[0], area, roc
+
+    return score
+
+
+def _share(second: np.ndarray) -> Score:
+    """The shares of the first label and of the second."""
+
+    def score(counts: np.ndarray) -> tuple[float, float]:
+        share = counts @ second / counts.sum()
+        return 1 - share, share
+
+    return score
 
 
 def rank_examples(

@@ -4,11 +4,12 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
-from fiat_jax.data.metrics import METRICS
+from fiat_jax.data.metrics import load_metrics, score_each
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import DataError
 from fiat_jax.reasoning.quality import Judged, Quality, Written, by_language, judge, lines
@@ -20,7 +21,7 @@ _KINDS: Mapping[str, Callable[[Judged], bool]] = {
     "no rationale": lambda one: not one.written.rationale,
     "no answer": lambda one: bool(one.written.rationale) and one.answer is None,
     "answer is not in the passage": lambda one: one.in_passage is False,
-    "answer shares no word with the label": lambda one: one.answer is not None and one.scores.get("f1") == 0,
+    "answer scores 0 against the label": lambda one: one.answer is not None and _leading(one) == 0,
     "answer was repaired": lambda one: one.repaired,
     "any other": lambda one: True,
 }
@@ -31,18 +32,20 @@ class Judge:
     """Judges the rationales of a task.
 
     Args:
-      task: whose examples, vocabulary and metric.
+      task: whose examples, vocabulary and metrics.
       marker: what should come before an answer.
       passage: the field where an answer should stand; None for the one that the template cuts, '' for none.
 
     Raises:
-      ConfigError: the vocabulary does not load.
+      ConfigError: the vocabulary does not load, or a metric needs a package that is not here.
     """
 
     def __init__(self, task: Task, marker: str, passage: str | None = None) -> None:
         self.task, self.marker = task, marker
         self._passage = task.template.cut if passage is None else passage
         self._tokens = task.tokens()
+        load_metrics(task.metrics)
+        self._score = partial(score_each, task.metrics)
 
     def size(self, text: str) -> tuple[int, int]:
         """Tokens of a text, and how many of them are unknown."""
@@ -82,7 +85,7 @@ class Judge:
             answers=self.task.answers(row) if split == "train" else None,
             cut=None if cut is None else (row["id"], rationale) in cut,
         )
-        return judge(written, self.marker, self.size, METRICS[self.task.metric])
+        return judge(written, self.marker, self.size, self._score)
 
 
 @dataclass(frozen=True)
@@ -216,6 +219,11 @@ def _samples(judged: Sequence[Judged], count: int) -> dict[str, list[Judged]]:
         for kind, found in sorted_in.items()
         if found and count
     }
+
+
+def _leading(one: Judged) -> float | None:
+    """The first score of an answer; None where none is known."""
+    return next(iter(one.scores.values()), None)
 
 
 def _said(one: Judged) -> str:

@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from fiat_jax.data.metrics import normalize
+from fiat_jax.data.metrics.text import normalize
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError
 from fiat_jax.reasoning.calls import Client
@@ -23,11 +23,12 @@ class KeepRight:
     """Which rationales of the training split are kept: those whose answer the label bears out.
 
     Attributes:
-      metric: one of the scores of the task's metric.
-      least: the score that an answer must have, 0 to 100.
+      score: one of the scores that the task's metrics give an example; None for 'em' where there is one, and
+        else the first.
+      least: what an answer must score, 0 to 100.
     """
 
-    metric: str = "em"
+    score: str | None = None
     least: float = 100.0
 
     def right(self, judged: Judged) -> bool:
@@ -36,10 +37,14 @@ class KeepRight:
         Raises:
           ConfigError: there is no such score.
         """
-        if self.metric not in judged.scores:
-            known = ", ".join(judged.scores)
-            raise ConfigError(f"KeepRight.metric: expected one of {known}, found {self.metric!r}.")
-        return judged.answer is not None and judged.scores[self.metric] >= self.least
+        known = judged.scores
+        name = self.score or ("em" if "em" in known else next(iter(known), ""))
+        if name not in known:
+            raise ConfigError(
+                f"KeepRight.score: expected one of the scores that Task.metrics gives each example, "
+                f"{', '.join(known) or 'which are none'}, found {self.score!r}."
+            )
+        return judged.answer is not None and known[name] >= self.least
 
 
 @dataclass(frozen=True)

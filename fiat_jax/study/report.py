@@ -6,7 +6,9 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
+from fiat_jax.data.metrics import LABELS
 from fiat_jax.study.page import table, write_page
+from fiat_jax.study.score_tables import headline_of, label_tables, score_table
 
 SAMPLES = 20
 """Predictions shown of each split."""
@@ -26,7 +28,11 @@ def write_report(run_dir: Path) -> Path:
     rows = [json.loads(line) for line in (run_dir / "metrics.jsonl").read_text(encoding="utf-8").splitlines()]
     splits = {row["split"]: row for row in rows if row["split"] != "train"}  # the last of each
     parts: list[str] = []
-    for name, title in (("loss", "Loss, nats a target token"), ("f1", "F1 on validation")):
+    titles = {"loss": "Loss, nats a target token"}
+    if "validation" in splits:
+        headline = headline_of(splits["validation"])
+        titles[headline] = f"{LABELS[headline]} on validation"
+    for name, title in titles.items():
         curves = {split: _series(rows, split, name) for split in ("train", "validation")}
         parts += _chart(title, {split: points for split, points in curves.items() if len(points) > 1})
     parts += [_scores(split, row) for split, row in splits.items()]
@@ -74,26 +80,9 @@ def _chart(title: str, curves: dict[str, list[tuple[float, float]]]) -> list[str
 
 
 def _scores(split: str, row: dict[str, Any]) -> str:
-    languages = sorted(name.removesuffix("_f1") for name in row if name.endswith("_f1"))
-    scores = [(language, row[f"{language}_f1"], row[f"{language}_em"]) for language in languages]
-    scores.append(("mean" if languages else "all", row["f1"], row["em"]))
-    body = [(name, f"{f1:.1f}", f"{em:.1f}") for name, f1, em in scores]
-    head = f"<h2>{escape(split)}, step {row['step']}</h2>"
-    return head + table(("", "F1", "EM"), body, numbers=2) + _label_scores(row)
-
-
-def _label_scores(row: dict[str, Any]) -> str:
-    """What is known of ranked labels; nothing where none were ranked."""
-    if "label_accuracy" not in row:
-        return ""
-    names = ("label_accuracy", "nll", "ece", "temperature")
-    head = ("accuracy", "NLL", "ECE", "temperature")
-    parts = [table(head, [tuple(f"{row[name]:.3f}" for name in names)], numbers=len(names))]
-    labels = [name.removeprefix("auc_pr_") for name in row if name.startswith("auc_pr_")]
-    if labels:
-        areas = [(one, f"{row[f'auc_pr_{one}']:.3f}", f"{row[f'prevalence_{one}']:.3f}") for one in labels]
-        parts.append(table(("looked for", "AUC-PR", "by chance"), areas, numbers=2))
-    return "".join(parts)
+    tables = [score_table(row), *label_tables(row)]
+    shown = "".join(table(head, body, numbers=len(head) - 1) for head, *body in tables)
+    return f"<h2>{escape(split)}, step {row['step']}</h2>{shown}"
 
 
 def _samples(path: Path) -> str:

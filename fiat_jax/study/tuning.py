@@ -13,6 +13,7 @@ from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_weights, w
 from fiat_jax.data.batches import TrainBatches
 from fiat_jax.data.distillation import DistillationBatches
 from fiat_jax.data.given_labels import label_given
+from fiat_jax.data.metrics import load_metrics
 from fiat_jax.data.mixing import MixedBatches, RationaleMix, Shown, check_mixed
 from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, DataError
@@ -20,7 +21,7 @@ from fiat_jax.parallel import fetch, own_rows, put_batch
 from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import at
 from fiat_jax.reasoning.calls import GIVEN_LABEL
-from fiat_jax.study.answering import answer, scores
+from fiat_jax.study.answering import Graded, answer
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.training import (
     Adafactor,
@@ -37,8 +38,8 @@ from fiat_jax.training import (
 )
 from fiat_jax.typing import Params, Variables
 
-BEST = "f1"
-"""The validation metric whose highest value marks the checkpoint to use."""
+HEADLINE = "headline"
+"""Where a checkpoint notes the validation score by which the best one is chosen."""
 
 _log = logging.getLogger(__name__)
 
@@ -111,6 +112,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
       NonFiniteError, InterruptedRun: as `fiat_jax.training.fit`.
     """
     task = experiment.task
+    load_metrics(task.metrics)
     batches = train_batches(experiment, tuning)
     check_same("training examples", fingerprint(*batches.read))
     validation, given = None, label_given(task, experiment.variant)
@@ -118,21 +120,23 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
         _log.warning("%s was written from the label: nothing is validated, and eval will refuse", given)
     elif "validation" in task.splits():
         validation = load_examples(task, experiment.variant, "validation")
+    note = ({HEADLINE: task.headline} if validation else {}) | ({GIVEN_LABEL: given} if given else {})
     plan = Plan(tuning.total(batches), tuning.eval_every, tuning.save_every)
     network = assemble(experiment, tuning.seed)
     _log.info("%s", network.summary())
-    store = CheckpointStore(run_dir / "checkpoints", best=BEST if validation else None)
+    store = CheckpointStore(run_dir / "checkpoints", best=task.headline if validation else None)
 
     def evaluate(learned: Variables) -> dict[str, float]:
         assert validation is not None
         weights = network.merged(learned)
-        return scores(validation, *answer(network, weights, validation, task, tuning.eval_batch_size))
+        texts, means = answer(network, weights, validation, task, tuning.eval_batch_size)
+        return means | Graded(task, validation, texts).scores()
 
     try:
         if tuning.start is not None and store.latest() is None:
             network = _started(network, experiment.adapter, at(tuning.start))
         with jax.set_mesh(network.mesh):
-            _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None, given)
+            _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None, note)
         best = store.best()
         assert best is not None
         if experiment.adapter is not None:
@@ -176,21 +180,21 @@ def _fit(
     batches: TrainBatches,
     store: CheckpointStore,
     evaluate: Any,
-    given: str,
+    note: dict[str, str],
 ) -> None:
     optimizer = tuning.optimizer.build(plan.steps)
     state = create_state(network.model.clone(train=True), optimizer, network.learned, tuning.accumulation)
     places = state_shardings(state, network.placement, network.mesh)
     state = jax.device_put(state, places)
-    note = {"examples": fingerprint(*batches.read), "base": network.fingerprint}
+    note = {"examples": fingerprint(*batches.read), "base": network.fingerprint, **note}
     start = store.latest()
     if start is not None:
-        _check_examples(store.note(start), note, run_dir)
+        _check_note(store.note(start), note, run_dir)
         check_base(store, start, network.fingerprint if network.base else None)
         state = _restored(store, start, state, places)
         _log.info("resuming from step %d", start)
-        given = given or store.note(start).get(GIVEN_LABEL, "")
-    note |= {GIVEN_LABEL: given} if given else {}
+        if given := store.note(start).get(GIVEN_LABEL):
+            note.setdefault(GIVEN_LABEL, given)
 
     def save(state: TrainState, metrics: dict[str, float] | None) -> None:
         log.flush()  # before there is a checkpoint of these steps
@@ -288,9 +292,16 @@ def _started(network: Network, adapter: Learnable | None, folder: Path) -> Netwo
     return replace(network, learned=place_adapter(network, weights))
 
 
-def _check_examples(found: dict[str, Any], expected: dict[str, str], run_dir: Path) -> None:
+def _check_note(found: dict[str, Any], expected: dict[str, str], run_dir: Path) -> None:
     if found.get("examples") != expected["examples"]:
         raise DataError(
             f"{run_dir}: expected the training examples that this run began with, but data, rationales or "
             "templates have changed since; restore them, or start in a new run folder."
+        )
+    scores = [one[HEADLINE] for one in (found, expected) if HEADLINE in one]
+    if len({*scores}) > 1:
+        raise ConfigError(
+            f"{run_dir}: expected the headline score by which this run has chosen its best checkpoint so "
+            f"far, {scores[0]}, found {scores[1]}; restore the first of Task.metrics, or start in a new run "
+            "folder."
         )

@@ -14,8 +14,6 @@ from fiat_jax.training.logs import MetricsLog
 from fiat_jax.training.step import TrainState
 from fiat_jax.typing import Array, Variables
 
-_MAIN = ("loss", "accuracy", "f1", "em")
-
 
 @dataclass(frozen=True)
 class Plan:
@@ -126,8 +124,8 @@ def fit(
 
 
 def show(metrics: dict[str, float]) -> str:
-    """The main metrics on one line."""
-    return "  ".join(f"{name} {metrics[name]:.4g}" for name in _MAIN if name in metrics)
+    """The metrics on one line, but for those of single languages and groups."""
+    return "  ".join(f"{name} {value:.4g}" for name, value in metrics.items() if "/" not in name)
 
 
 def _check_finite(step: int, metrics: dict[str, float]) -> None:

@@ -60,7 +60,7 @@ def train_step(
       key: the run's key; the step's randomness is a function of it and the step.
 
     Returns:
-      The next state, and scalars: loss (nats a target token), accuracy, grad_norm.
+      The next state, and scalars: loss (nats a target token), token_accuracy, grad_norm.
     """
     key = jax.random.fold_in(key, state.step)
 
@@ -79,7 +79,7 @@ def train_step(
     weight = jnp.maximum(sums.weight, 1.0)
     metrics = {
         "loss": sums.loss / weight,
-        "accuracy": sums.correct / weight,
+        "token_accuracy": sums.correct / weight,
         "grad_norm": optax.global_norm(gradients),
     }
     return state.replace(step=state.step + 1, learned=learned, opt_state=opt_state), metrics

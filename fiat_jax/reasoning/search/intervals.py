@@ -1,10 +1,11 @@
 """Whether one prompt is better than another, by the same examples under both."""
 
-import random
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-_DRAWS = 2000
+import numpy as np
+
+from fiat_jax.intervals import bootstrap
 
 
 @dataclass(frozen=True)
@@ -41,12 +42,8 @@ def compare(start: Sequence[float], best: Sequence[float], seed: int) -> Differe
     Args:
       start, best: a score an example, in the same order.
       seed: of the draws.
-
-    Source: Efron and Tibshirani, An Introduction to the Bootstrap, the percentile interval.
     """
     n = len(start)
-    differences = [after - before for before, after in zip(start, best, strict=True)]
-    draw = random.Random(f"{seed} interval")
-    means = sorted(sum(draw.choices(differences, k=n)) / n for _ in range(_DRAWS))
-    low, high = means[int(0.025 * _DRAWS)], means[int(0.975 * _DRAWS) - 1]
-    return Difference(sum(start) / n, sum(best) / n, low, high, n)
+    differences = np.subtract(best, start)
+    low, high = bootstrap(lambda counts: counts[0] @ differences / n, [n], seed)
+    return Difference(sum(start) / n, sum(best) / n, float(low), float(high), n)

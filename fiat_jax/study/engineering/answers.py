@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import replace
 
-from fiat_jax.data.metrics import METRICS
+from fiat_jax.data.metrics import load_metrics, own_score, score_each, single_scores
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning import Prompt
@@ -17,20 +17,25 @@ class AnswerScorer:
     """How well the large model answers under a prompt; see `Scorer`.
 
     Args:
-      task: its answers and its metric.
+      task: its answers and its metrics.
       prompt: the start, whose input template every candidate has.
       ledger: the calls.
-      metric: which of the values that the task's metric gives, such as 'f1' or 'em'.
+      score: which of the scores that the metrics give an example, such as 'f1' or 'em'; None for the first.
+
+    Raises:
+      ConfigError: there is no such score, or a metric needs a package that is not here.
     """
 
     reader, calls = REASONING, True
 
-    def __init__(self, task: Task, prompt: Prompt, ledger: Ledger, metric: str) -> None:
-        known = METRICS[task.metric](["a"], ["a"])
-        if metric not in known:
-            raise ConfigError(f"metric: expected one of {', '.join(known)}, found {metric!r}.")
+    def __init__(self, task: Task, prompt: Prompt, ledger: Ledger, score: str | None) -> None:
+        load_metrics(task.metrics)
+        known, first = single_scores(task.metrics), own_score(task.metrics)
+        score = score or first
+        if score not in known:
+            raise ConfigError(f"engineer.score: expected one of {', '.join(known)}, found {score!r}.")
         self._task, self._prompt, self._ledger = task, prompt, ledger
-        self._metric, self._forbidden = metric, task.labels()
+        self._score_name, self._forbidden = score, task.labels()
 
     def finished(self, instruction: str) -> str:
         """With a closing sentence about the marker, where it says nothing of it."""
@@ -49,7 +54,7 @@ class AnswerScorer:
         return prompt if candidate.exemplars is None else replace(prompt, exemplars=candidate.exemplars)
 
     def scores(self, candidate: Candidate, rows: Sequence[Row]) -> list[float]:
-        """The metric of each row's answer, 0 to 1.
+        """The score of each row's answer, 0 to 1.
 
         Raises:
           DataError: a row is an exemplar of the candidate.
@@ -71,4 +76,5 @@ class AnswerScorer:
 
     def _score(self, row: Row, text: str) -> float:
         answer = parse(text, self._prompt.marker).answer or ""
-        return METRICS[self._task.metric]([self._task.answers(row)], [answer])[self._metric] / 100
+        scores = score_each(self._task.metrics, self._task.answers(row), answer, row["language"])
+        return scores[self._score_name] / 100

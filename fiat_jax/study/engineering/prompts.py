@@ -21,19 +21,19 @@ def search_prompt(
     client: Client,
     engineering: Engineering,
     proposer: Client | None = None,
-    metric: str = "f1",
+    score: str | None = None,
 ) -> Outcome:
     """Searches a reasoning prompt, scored by the answers that the large model gives under it.
 
     Args:
       run_dir: gets calls.sqlite, history.jsonl, history.svg, report.html and, at the end, result.json,
         prompt.gin and, where there are exemplars, exemplars.jsonl.
-      task: its training examples and its metric.
+      task: its training examples and its metrics.
       prompt: the start.
       client: the large model.
       engineering: how.
       proposer: who writes instructions; by default the client.
-      metric: which value of the task's metric.
+      score: which of the scores of an example; None for the first.
 
     Raises:
       BudgetReached, CallError, InterruptedRun, KeyboardInterrupt: as `Ledger.ask`; the same call goes on.
@@ -47,7 +47,7 @@ def search_prompt(
 
     sliced = slice_train(task, engineering.slices, text, without)
     with open_ledger(run_dir, client, engineering) as ledger:
-        scorer = AnswerScorer(task, prompt, ledger, metric)
+        scorer = AnswerScorer(task, prompt, ledger, score)
         shown = [Demonstration(row["id"], text(row), task.answers(row)[0]) for row in sliced.propose]
         start = Candidate("start", prompt.instruction)
         outcome = run_search(run_dir, start, shown, sliced, scorer, ledger, engineering, proposer)

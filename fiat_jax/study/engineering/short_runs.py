@@ -47,6 +47,8 @@ class ShortRuns:
             name=f"{task.name}_{hashlib.sha256(what.encode()).hexdigest()[:12]}",  # seqio knows one once
             source=Jsonl(train=str(self._train)),
             languages=self._languages,
+            mean_of=(),
+            groups={},
             id_field="id",
             language_field="language",
             holdout=0,
