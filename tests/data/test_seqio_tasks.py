@@ -82,6 +82,14 @@ def test_seqio_scores_predictions_against_all_answers(make_task, seqio):
     assert metric([target], [prediction]) == {"f1": 100.0, "em": 100.0}
 
 
+def test_seqio_scores_each_language_by_its_own_rules(make_task, seqio):
+    task = make_task(test=[example("a", language="zh")], languages=("zh",), metrics=("squad", "mlqa"))
+    register(task)
+    squad, mlqa = seqio.TaskRegistry.get(f"{task.name}.zh.plain").metric_fns
+    assert squad([["北京大学"]], ["北京"]) == {"f1": 0.0, "em": 0.0}
+    assert mlqa([["北京大学"]], ["北京"]) == {"mlqa_f1": pytest.approx(200 / 3), "mlqa_em": 0.0}
+
+
 def test_a_task_is_registered_once_and_its_name_is_its_own(make_task, task):
     assert register(task) == register(task)
     other = make_task(RATIONALES, train=TRAIN, languages=tuple(SIZES), inputs_length=100)

@@ -8,9 +8,8 @@ MARKER = "The answer is:"
 PASSAGE = "The novel Things Fall Apart was written by Chinua Achebe in 1958."
 
 
-def metric(targets: Sequence[Sequence[str]], predictions: Sequence[str]) -> dict[str, float]:
-    pairs = zip(targets, predictions, strict=True)
-    return {"em": 100 * sum(given in good for good, given in pairs) / len(predictions)}
+def metric(answers: Sequence[str], prediction: str, language: str) -> dict[str, float]:
+    return {"em": 100.0 * (prediction in answers)}
 
 
 def size(text: str) -> tuple[int, int]:

@@ -171,7 +171,7 @@ def test_a_scored_example_among_the_exemplars_is_a_leak(task, run):
     from fiat_jax.study.engineering.answers import AnswerScorer
 
     rows = list(task.rows("train"))[:4]
-    scorer = AnswerScorer(task, START, None, "f1")
+    scorer = AnswerScorer(task, START, None, None)
     leaking = Candidate("bad", "", (rows[2] | {"rationale": "so it is"},))
     with pytest.raises(DataError, match=r"expected exemplars that nothing is scored on, found \['train-2'\]"):
         scorer.scores(leaking, rows)
@@ -328,8 +328,8 @@ def test_twins_and_endless_or_cut_instructions_are_not_tried_but_said(task, run)
 
 
 def test_wrong_settings_are_named(task, run):
-    with pytest.raises(ConfigError, match="metric: expected one of f1, em, found 'bleu'"):
-        search_prompt(run, task, START, reasoner(task), how(APE()), metric="bleu")
+    with pytest.raises(ConfigError, match=r"engineer\.score: expected one of f1, em, found 'bleu'"):
+        search_prompt(run, task, START, reasoner(task), how(APE()), score="bleu")
     with pytest.raises(ConfigError, match="expected one or more methods"):
         how()
     with pytest.raises(DataError, match="gives the answer away, found 'answer'"):

@@ -10,6 +10,7 @@ from pathlib import Path
 import jax
 import numpy as np
 import pytest
+from sklearn.metrics import average_precision_score, roc_auc_score
 from study.conftest import write_jsonl, write_world
 
 from fiat_jax.cli import main
@@ -82,14 +83,23 @@ def test_a_split_is_answered_with_labels_calibrated_and_answered_with_that_tempe
     assert found["em"] == pytest.approx(50 * (np.mean(right[:4]) + np.mean(right[4:])))
     nll = -np.mean([math.log(row["scores"][row["answers"][0]]) for row in rows])
     assert found["nll"] == pytest.approx(nll)
-    assert found["prevalence_yes"] == pytest.approx(sum(row["answers"] == ["yes"] for row in rows) / 7)
-    assert found["prevalence_yes"] + found["prevalence_no"] == pytest.approx(1)
-    assert 0 < found["auc_pr_yes"] <= 1 and 0 < found["auc_pr_no"] <= 1
-    shown = capsys.readouterr().out
-    assert f"NLL {nll:.3f}" in shown and f"yes: AUC-PR {found['auc_pr_yes']:.3f}" in shown
-    page = Path("run/report.html").read_text()
-    for name in ("nll", "ece", "auc_pr_yes", "auc_pr_no", "prevalence_yes"):
+    for place in ("aa", "bb"):
+        own = [row for row in rows if row["language"] == place]
+        is_yes = [row["answers"] == ["yes"] for row in own]
+        logits = [math.log(row["scores"]["yes"]) - math.log(row["scores"]["no"]) for row in own]
+        assert found[f"{place}/auc_pr_yes"] == pytest.approx(average_precision_score(is_yes, logits))
+        assert found[f"{place}/auc_pr_no"] == pytest.approx(
+            average_precision_score(np.logical_not(is_yes), np.negative(logits))
+        )
+        assert found[f"{place}/roc_auc"] == pytest.approx(roc_auc_score(is_yes, logits))
+        assert found[f"{place}/prevalence_yes"] == pytest.approx(np.mean(is_yes))
+    for name in ("auc_pr_yes", "auc_pr_no", "roc_auc", "prevalence_yes", "prevalence_no"):
+        assert found[name] == pytest.approx((found[f"aa/{name}"] + found[f"bb/{name}"]) / 2)
+    assert 0 <= found["roc_auc_low"] <= found["roc_auc"] <= found["roc_auc_high"] <= 1
+    shown, page = capsys.readouterr().out, Path("run/report.html").read_text()
+    for name in ("nll", "ece", "auc_pr_yes", "aa/auc_pr_no", "prevalence_yes", "roc_auc"):
         assert f'<td class="n">{found[name]:.3f}</td>' in page
+        assert f"  {found[name]:.3f}" in shown
 
     assert fiat_eval("--gin.eval.split=validation", "--gin.eval.calibrate=True") == 0
     kept = json.loads(Path("run/calibration.json").read_text())
@@ -141,7 +151,7 @@ def test_a_ranking_is_that_of_one_label_and_example_at_a_time(run, first_token):
 def test_three_labels_have_no_precision_and_recall(run):
     assert fiat_eval("--gin.Rank.labels=('yes', 'no', 'not at all')") == 0
     assert {"label_accuracy", "nll", "ece"} <= set(last_metrics())
-    assert not [name for name in last_metrics() if name.startswith(("auc_pr", "prevalence"))]
+    assert not [name for name in last_metrics() if re.search("auc|prevalence", name)]
     assert all(len(row["scores"]) == 3 for row in predictions("test"))
 
 

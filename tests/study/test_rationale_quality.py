@@ -135,8 +135,8 @@ def test_only_what_is_right_is_kept_in_train_and_all_of_the_rest(task, tmp_path,
     out = capsys.readouterr().out
     assert "keep: 3 training examples lose a rationale that is not right" in out
     assert f"{output}: rationales of 4 of 8 examples" in out
-    with pytest.raises(ConfigError, match=r"KeepRight\.metric: expected one of f1, em, found 'bleu'"):
-        refine(task, output, keep=KeepRight(metric="bleu"))
+    with pytest.raises(ConfigError, match=r"KeepRight\.score: expected one of .*, f1, em, found 'bleu'"):
+        refine(task, output, keep=KeepRight(score="bleu"))
     with pytest.raises(ConfigError, match=r"refine\.keep: expected 'train' among the splits"):
         refine(task, output, splits=("test",), keep=KeepRight())
 

@@ -45,7 +45,7 @@ def test_a_run_trains_scores_and_answers_and_leaves_all_in_its_folder(world, cap
     assert len(losses) == 12 and losses[-1] < losses[0]
     validations = metrics("run", "validation")
     assert [row["step"] for row in validations] == [5, 10, 12]
-    assert {"loss", "f1", "em", "aa_f1", "bb_em"} <= set(validations[0])
+    assert {"loss", "f1", "em", "n", "aa/f1", "bb/em", "bb/n"} <= set(validations[0])
     kept = {int(path.name) for path in Path("run/checkpoints").iterdir()}
     best = max(validations, key=lambda row: (row["f1"], row["step"]))["step"]
     assert kept == {best, 12}
