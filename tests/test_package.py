@@ -23,7 +23,7 @@ MODULES = sorted(str(path.relative_to(PACKAGE)) for path in PACKAGE.rglob("*.py"
 
 FLOORS = (
     {"errors"},
-    {"paths", "typing"},
+    {"intervals", "paths", "typing"},
     {"records"},
     {"adapters"},
     {"models"},
@@ -50,6 +50,8 @@ OWNERS = {
     "apache_beam": {"reasoning"},
     "xllamacpp": {"reasoning"},
     "optuna": {"reasoning"},
+    "rouge_score": {"data"},
+    "sacrebleu": {"data"},
     "fastapi": {"serving"},
     "starlette": {"serving"},
     "pydantic": {"serving"},
@@ -57,13 +59,17 @@ OWNERS = {
 }
 """Libraries that only some rooms know."""
 
-OPTIONAL = {"apache_beam", "optuna", "xllamacpp", "fastapi", "starlette", "pydantic", "uvicorn"}
+OPTIONAL = {
+    *("apache_beam", "optuna", "xllamacpp", "fastapi", "starlette", "pydantic", "uvicorn"),
+    *("rouge_score", "sacrebleu"),
+}
 """Libraries that an extra brings."""
 
 DISTRIBUTIONS = {
     "apache_beam": "apache-beam",
     "gin": "gin-config",
     "orbax": "orbax-checkpoint",
+    "rouge_score": "rouge-score",
     "tensorflow_datasets": "tensorflow-datasets",
 }
 

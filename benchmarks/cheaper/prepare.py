@@ -27,7 +27,7 @@ from packing import Rows, save_base
 from fiat_jax.checkpoints import Base
 from fiat_jax.data import Examples, Jsonl, Task, Template, TrainBatches, load_examples
 from fiat_jax.data.distillation import DistillationBatches
-from fiat_jax.data.metrics import exact_match
+from fiat_jax.data.metrics.text import exact_match
 from fiat_jax.data.mixing import MixedBatches, RationaleMix, Shown, deal, show
 from fiat_jax.data.rendering import join_rationales
 from fiat_jax.data.templates import Variant

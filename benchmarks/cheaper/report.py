@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 
 from fiat_jax.data import load_tokens
-from fiat_jax.data.metrics import exact_match, f1_score
+from fiat_jax.data.metrics.text import exact_match, f1_score
 from fiat_jax.study.cascading import choose, trade_off
 from fiat_jax.study.charts import intervals, lines
 
