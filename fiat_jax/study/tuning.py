@@ -189,7 +189,7 @@ def _fit(
     note = {"examples": fingerprint(*batches.read), "base": network.fingerprint, **note}
     start = store.latest()
     if start is not None:
-        _check_note(store.note(start), note, run_dir)
+        _check_examples(store.note(start), note, run_dir)
         check_base(store, start, network.fingerprint if network.base else None)
         state = _restored(store, start, state, places)
         _log.info("resuming from step %d", start)
@@ -292,16 +292,9 @@ def _started(network: Network, adapter: Learnable | None, folder: Path) -> Netwo
     return replace(network, learned=place_adapter(network, weights))
 
 
-def _check_note(found: dict[str, Any], expected: dict[str, str], run_dir: Path) -> None:
+def _check_examples(found: dict[str, Any], expected: dict[str, str], run_dir: Path) -> None:
     if found.get("examples") != expected["examples"]:
         raise DataError(
             f"{run_dir}: expected the training examples that this run began with, but data, rationales or "
             "templates have changed since; restore them, or start in a new run folder."
-        )
-    scores = [one[HEADLINE] for one in (found, expected) if HEADLINE in one]
-    if len({*scores}) > 1:
-        raise ConfigError(
-            f"{run_dir}: expected the headline score by which this run has chosen its best checkpoint so "
-            f"far, {scores[0]}, found {scores[1]}; restore the first of Task.metrics, or start in a new run "
-            "folder."
         )

@@ -6,7 +6,6 @@ from pathlib import Path
 
 import jax.numpy as jnp
 import pytest
-from study.conftest import SHORT
 
 from fiat_jax.checkpoints import CheckpointStore
 from fiat_jax.cli import main
@@ -28,6 +27,7 @@ def lines(path):
 
 def test_a_run_is_scored_by_the_metrics_groups_and_means_that_gin_names(run, capsys):
     words = {
+        "name": "'scored'",  # seqio knows a task by its name, once in a process
         "metrics": "('answerability', 'mlqa')",
         "mean_of": "('aa',)",
         "groups": "{'Both': ('aa', 'bb')}",
@@ -51,12 +51,6 @@ def test_a_run_is_scored_by_the_metrics_groups_and_means_that_gin_names(run, cap
     assert [line.split()[0] for line in shown[2:]] == ["aa", "bb", "Both", "mean"]
     page = Path("run/report.html").read_text()
     assert '<th class="n">answerable</th><th class="n">95 %</th>' in page and "<td>Both</td>" in page
-
-
-def test_a_run_goes_on_with_the_headline_that_it_began_with(run, capsys):
-    longer = [*SHORT[1:], "--gin.Tuning.steps=6", "--gin.Task.metrics=('accuracy', 'squad')"]
-    assert main(["train", "--gin_file", "world.gin", "--run_dir", "run", *longer]) == 2
-    assert "headline score" in (said := capsys.readouterr().err) and "f1, found accuracy; restore" in said
 
 
 @pytest.mark.parametrize(("headline", "best"), [("f1", 2), ("accuracy", 1)])
