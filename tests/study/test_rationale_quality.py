@@ -14,6 +14,7 @@ from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Template
 from fiat_jax.errors import ConfigError
 from fiat_jax.reasoning import Completion, OpenAI, Prompt, Store, open_rationales
+from fiat_jax.reasoning.quality import Judged, Written
 from fiat_jax.reasoning.shortening import Shorten
 from fiat_jax.reasoning.voting import Vote
 from fiat_jax.study.refining import KeepRight
@@ -139,6 +140,16 @@ def test_only_what_is_right_is_kept_in_train_and_all_of_the_rest(task, tmp_path,
         refine(task, output, keep=KeepRight(score="bleu"))
     with pytest.raises(ConfigError, match=r"refine\.keep: expected 'train' among the splits"):
         refine(task, output, splits=("test",), keep=KeepRight())
+
+
+def test_without_exact_match_the_first_score_says_what_is_right():
+    def judged(**scores):
+        return Judged(Written("x", "", GOOD), "Chinua Achebe", False, 9, 0, None, scores)
+
+    assert KeepRight().right(judged(accuracy=100.0, rouge1=0.0))
+    assert not KeepRight().right(judged(f1=100.0, em=0.0))
+    with pytest.raises(ConfigError, match=r"KeepRight\.score: expected .* which are none, found None"):
+        KeepRight().right(judged())
 
 
 class Yes(FakeOpenAI):

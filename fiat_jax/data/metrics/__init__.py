@@ -66,7 +66,7 @@ def score_each(names: Sequence[str], answers: Answers, prediction: str, language
 
 def single_scores(names: Sequence[str]) -> tuple[str, ...]:
     """The names of the scores that `score_each` gives."""
-    return tuple(label for name in names if METRICS[name].each is not None for label in METRICS[name].labels)
+    return tuple(score for name in names if METRICS[name].each is not None for score in METRICS[name].labels)
 
 
 def own_score(names: Sequence[str]) -> str:

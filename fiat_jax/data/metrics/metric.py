@@ -49,7 +49,11 @@ class Metric:
           targets: for each example its answer, or several, of which the best match counts.
           predictions: as many.
           language: as in the task; '' where it is not known.
+
+        Raises:
+          ConfigError: as `check`.
         """
+        self.check()
         score = self.prepare(targets, predictions, language)
         return dict(zip(self.labels, map(float, score(np.ones(len(predictions)))), strict=True))
 
