@@ -23,6 +23,7 @@ CLIENTS = {
 
 SETTINGS = {
     "Task": "fiat_jax.data.tasks:Task",
+    "Regime": "fiat_jax.data.regimes:Regime",
     "Template": "fiat_jax.data.templates:Template",
     "Jsonl": "fiat_jax.data.sources:Jsonl",
     "Parquet": "fiat_jax.data.sources:Parquet",
