@@ -8,12 +8,12 @@ from pathlib import Path
 
 from fiat_jax.cli.starting import Start, gin_text
 from fiat_jax.data.intake.files import Rows
-from fiat_jax.data.intake.guesses import Kind
+from fiat_jax.data.intake.kinds import Kind
 from fiat_jax.data.intake.lengths import answer_length, estimate, input_length, other_letters
 from fiat_jax.data.intake.taking import Intake, take_in
 from fiat_jax.data.vocabularies import load_tokens
 from fiat_jax.errors import ConfigError
-from fiat_jax.paths import at
+from fiat_jax.paths import absolute, at
 
 _MOST_HELD = 50
 """Examples of a language to validate on, at most."""
@@ -37,6 +37,9 @@ or at once, without them:
 
     fiat train --gin_file {name}.gin --run_dir runs/instruction --gin.Experiment.variant=instruction
     fiat eval --run_dir runs/instruction"""
+
+_ANSWER = """    fiat predict --run_dir runs/instruction --gin.predict.input=unanswered.jsonl \\
+        --gin.predict.output=answers.jsonl"""
 
 
 def init(
@@ -80,6 +83,8 @@ def init(
         print(f"guess: {line}")
     print(f"{output}: {', '.join(written)}")
     print(_NEXT.format(folder=output, name=start.name))
+    if intake.unanswered:
+        print(_ANSWER)
 
 
 def _start(intake: Intake, output: str, model: str | None) -> tuple[Start, list[str]]:
@@ -99,15 +104,18 @@ def _start(intake: Intake, output: str, model: str | None) -> tuple[Start, list[
     field = intake.guesses.language_field if intake.languages else None
     sizes = Counter(row[field] if field else "" for row in intake.splits["train"])
     fewest = min(sizes[language] for language in intake.languages or sizes)
+    holdout = 0 if "validation" in intake.splits else min(fewest // 6, _MOST_HELD)
+    if holdout:
+        said.append(f"{holdout} rows of train{' a language' * bool(field)} are held out to validate on")
     return (
         Start(
-            name=re.sub(r"\W+", "_", at(output).absolute().name) or "mine",
+            name=re.sub(r"\W+", "_", absolute(at(output)).name) or "mine",
             model=folder or model or "",
             model_file="models/mt5.gin" if others > _OTHER else "models/flan_t5_small.gin",
             splits=tuple(intake.splits),
             id_field=intake.id_field,
             languages=intake.languages,
-            holdout=0 if "validation" in intake.splits else min(fewest // 6, _MOST_HELD),
+            holdout=holdout,
             inputs_length=length,
             targets_length=answer_length(answers, count),
         ),

@@ -6,6 +6,9 @@ from typing import NamedTuple
 
 from fiat_jax.data.intake.guesses import Guesses
 
+_MOST_NAMED = 20
+"""Labels that an instruction names, at most."""
+
 
 class Start(NamedTuple):
     """What a starting folder's gin file says beside the guesses.
@@ -113,7 +116,7 @@ def _what(guesses: Guesses) -> str:
         return f"a short span of the {_word(guesses.cut)}"
     if guesses.kind == "numeric":
         return "a number"
-    if _can_rank(guesses.labels):
+    if _can_rank(guesses.labels) and len(guesses.labels) <= _MOST_NAMED:
         return f"one of: {', '.join(guesses.labels)}"
     return f"the {_word(guesses.answer_field)}"
 

@@ -99,6 +99,38 @@ def test_guesses_can_be_overruled(task):
     assert "Base.path = 'google/t5-small'" in Path("mine.gin").read_text()
 
 
+def test_an_answer_that_is_judged_is_part_of_the_input(task):
+    rows = [sale(n) | {"right": ("yes", "no")[n % 2]} for n in range(20)]
+    made, said = task(rows, "--answer_field=right", "--input_fields=question,answer")
+    assert "fields renamed: answer -> given_answer" in said
+    assert made.template.input == "question: {question} given answer: {given_answer}"
+    assert len(list(render(made, "plain", "train"))) == 14
+
+
+def test_ids_numbers_constants_repeats_of_the_answer_and_rationales_are_not_read(task):
+    rows = [
+        {
+            "": n,
+            "shop": "Ada's",
+            "thing": f"kite {n}",
+            "again": f"a {n}",
+            "explanation": "so",
+            "answer": f"a {n}",
+        }
+        for n in range(20)
+    ]
+    made, said = task(rows, name="rows.csv")
+    assert made.template.input == "thing: {thing}"
+    assert "the model reads thing, and not column_1, shop, again, explanation; others" in said
+
+
+def test_a_classification_is_ranked_by_its_labels(task):
+    rows = [{"text": f"It was {n} times as good.", "label": ("bad", "good")[n % 2]} for n in range(30)]
+    task(rows)
+    words = ["eval.run_dir='run'", "Task.vocabulary='byte'"]
+    assert parse("eval", ["mine.gin"], words).arguments["rank"].labels == ("bad", "good")
+
+
 def test_a_file_a_split_stays_as_it_is_split(init):
     Path("rows-test.csv").write_text(as_csv([sale(n) for n in range(90, 95)]))
     code, said = init(as_csv([sale(n) for n in range(30)]), "--data=rows-test.csv", name="rows-train.csv")

@@ -8,9 +8,13 @@ from typing import Any
 
 from fiat_jax.data.intake.fields import flat_rows, oddities
 from fiat_jax.data.intake.files import Rows, is_empty, read_rows
-from fiat_jax.data.intake.guesses import Guesses, Kind, guess, texts_of
+from fiat_jax.data.intake.guesses import Guesses, guess
+from fiat_jax.data.intake.kinds import Kind, texts_of
 from fiat_jax.data.intake.splits import named_splits, split_apart, with_ids, without_repeats
 from fiat_jax.errors import DataError
+
+GIVEN = "given_answer"
+"""What a field 'answer' is called that is not the answer, since templates take {answer} for that."""
 
 _FEW = 5
 """Training rows that a language needs to be one of the task's."""
@@ -63,6 +67,11 @@ def take_in(
       DataError: a file cannot be read, or holds no rows with an answer; see `read_rows` and `guess`.
     """
     found, notes = _read(named_splits(places))
+    fields = {name for rows in found.values() for row in rows for name in row}
+    if {"answer", answer_field} <= fields and answer_field != "answer":
+        notes.append(f"fields renamed: answer -> {GIVEN}")
+        found = {split: [_renamed(row, "answer", GIVEN) for row in rows] for split, rows in found.items()}
+        input_fields = [GIVEN if name == "answer" else name for name in input_fields]
     guesses = guess(
         [row for rows in found.values() for row in rows],
         answer_field=answer_field,
@@ -104,6 +113,10 @@ def _read(places: dict[str, str]) -> tuple[dict[str, Rows], list[str]]:
     return found, [*notes, *said]
 
 
+def _renamed(row: dict[str, Any], old: str, new: str) -> dict[str, Any]:
+    return {new if name == old else name: value for name, value in row.items()}
+
+
 def _identified(found: dict[str, Rows], own: str | None) -> tuple[dict[str, Rows], str, list[str]]:
     """Splits whose rows have ids, and the field of the ids."""
     fields = {name for rows in found.values() for row in rows for name in row}
@@ -140,8 +153,9 @@ def _with_test(splits: dict[str, Rows], guesses: Guesses, ids: str) -> tuple[dic
     if len(splits["train"]) < 2:
         raise DataError(f"expected 2 rows with answers or more, found {len(splits['train'])}.")
     train, test, shared = split_apart(splits["train"], ids, guesses.language_field, guesses.cut)
-    notes = [f"test: has {guesses.cut} in common with train in places, since few differ; split them yourself"]
-    return splits | {"train": train, "test": test}, notes * shared
+    notes = [f"test: {len(test)} rows of train, by hashes; your own: --data once for each split"]
+    notes += [f"test: has some {guesses.cut} in common with train, since few differ"] * shared
+    return splits | {"train": train, "test": test}, notes
 
 
 def _languages(splits: dict[str, Rows], field: str | None) -> tuple[tuple[str, ...], list[str]]:
