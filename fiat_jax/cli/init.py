@@ -92,35 +92,38 @@ def _start(intake: Intake, output: str, model: str | None) -> tuple[Start, list[
     inputs, answers = intake.texts()
     others, here = other_letters(inputs + answers), Path(model or "")
     folder = str(here.resolve()) if model and here.exists() else ""
+    vocabulary = folder or "byte" * ("byt5" in (model or "").lower())
+    count = _counter(vocabulary) if vocabulary else estimate
+    length, cut = input_length(inputs, count)
     said = []
     if model is None:
         why = f"since {others:.0%} of the letters are not Latin, " if others > _OTHER else ""
         said.append(f"the model is {'mT5' if why else 'FLAN-T5'}-small, {why}another: --model")
-    vocabulary = folder or "byte" * ("byt5" in (model or "").lower())
-    count = _counter(vocabulary) if vocabulary else estimate
-    length, cut = input_length(inputs, count)
     counted = "counted" if vocabulary else "estimated from letters; --model FOLDER counts them"
     said.append(f"{length} tokens for an input, {counted}; {cut} of {len(inputs)} would be cut")
+    if holdout := _holdout(intake):
+        said.append(f"{holdout} rows of train{' a language' * bool(intake.languages)} are to validate on")
+    start = Start(
+        name=re.sub(r"\W+", "_", absolute(at(output)).name) or "mine",
+        model=folder or model or "",
+        model_file="models/mt5.gin" if others > _OTHER else "models/flan_t5_small.gin",
+        splits=tuple(intake.splits),
+        id_field=intake.id_field,
+        languages=intake.languages,
+        holdout=holdout,
+        inputs_length=length,
+        targets_length=answer_length(answers, count),
+    )
+    return start, said
+
+
+def _holdout(intake: Intake) -> int:
+    """Examples of a language to hold out for validation: a sixth of the smallest one's."""
+    if "validation" in intake.splits:
+        return 0
     field = intake.guesses.language_field if intake.languages else None
     sizes = Counter(row[field] if field else "" for row in intake.splits["train"])
-    fewest = min(sizes[language] for language in intake.languages or sizes)
-    holdout = 0 if "validation" in intake.splits else min(fewest // 6, _MOST_HELD)
-    if holdout:
-        said.append(f"{holdout} rows of train{' a language' * bool(field)} are held out to validate on")
-    return (
-        Start(
-            name=re.sub(r"\W+", "_", absolute(at(output)).name) or "mine",
-            model=folder or model or "",
-            model_file="models/mt5.gin" if others > _OTHER else "models/flan_t5_small.gin",
-            splits=tuple(intake.splits),
-            id_field=intake.id_field,
-            languages=intake.languages,
-            holdout=holdout,
-            inputs_length=length,
-            targets_length=answer_length(answers, count),
-        ),
-        said,
-    )
+    return min(*(sizes[language] // 6 for language in intake.languages or sizes), _MOST_HELD)
 
 
 def _counter(vocabulary: str) -> Callable[[str], int]:

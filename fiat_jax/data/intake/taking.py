@@ -80,21 +80,12 @@ def take_in(
         language_field=language_field,
         kind=kind,
     )
-    found, said = without_repeats(found, guesses.id_field)
-    found, ids, about_ids = _identified(found, guesses.id_field)
-    notes += [*said, *about_ids]
-    answer = guesses.answer_field
-    every = {split: [_fit(row, guesses) for row in rows] for split, rows in found.items()}
-    unanswered = [row for rows in every.values() for row in rows if is_empty(row[answer])]
-    if unanswered:
-        notes.append(f"{answer} is empty in {len(unanswered)} rows, which go to unanswered.jsonl")
-    splits = {split: [row for row in rows if not is_empty(row[answer])] for split, rows in every.items()}
-    notes += oddities([row for rows in splits.values() for row in rows], (*guesses.input_fields, answer))
+    found, ids = _identified(found, guesses.id_field, notes)
+    splits, unanswered = _answered(found, guesses, notes)
     if "test" not in splits:
-        splits, said = _with_test(splits, guesses, ids)
-        notes += said
-    languages, said = _languages(splits, guesses.language_field)
-    return Intake(splits, unanswered, guesses, ids, languages, (*notes, *said))
+        splits = _with_test(splits, guesses, ids, notes)
+    languages = _languages(splits, guesses.language_field, notes)
+    return Intake(splits, unanswered, guesses, ids, languages, tuple(notes))
 
 
 def _read(places: dict[str, str]) -> tuple[dict[str, Rows], list[str]]:
@@ -117,8 +108,9 @@ def _renamed(row: dict[str, Any], old: str, new: str) -> dict[str, Any]:
     return {new if name == old else name: value for name, value in row.items()}
 
 
-def _identified(found: dict[str, Rows], own: str | None) -> tuple[dict[str, Rows], str, list[str]]:
-    """Splits whose rows have ids, and the field of the ids."""
+def _identified(found: dict[str, Rows], own: str | None, notes: list[str]) -> tuple[dict[str, Rows], str]:
+    """Splits without repeats whose rows have ids, and the field of the ids."""
+    found, said = without_repeats(found, own)
     fields = {name for rows in found.values() for row in rows for name in row}
     id_field = own or ("row_id" if "id" in fields else "id")
     taken: set[str] = set()
@@ -126,12 +118,27 @@ def _identified(found: dict[str, Rows], own: str | None) -> tuple[dict[str, Rows
     for split, rows in found.items():
         named[split], count = with_ids(rows, own, id_field, taken)
         changed += count
-    notes = [f"{id_field}: {changed} ids were missing or stood twice, and got new ones"] * bool(changed)
+    notes += said
+    if changed:
+        notes.append(f"{id_field}: {changed} ids were missing or stood twice, and got new ones")
     if own is None:
-        notes.append(
-            f"{id_field}: made of the rows' contents, since no field is an id; one that is: --id_field"
-        )
-    return named, id_field, notes
+        notes.append(f"{id_field}: made of the rows' contents, no field is an id; one that is: --id_field")
+    return named, id_field
+
+
+def _answered(found: dict[str, Rows], guesses: Guesses, notes: list[str]) -> tuple[dict[str, Rows], Rows]:
+    """Splits of rows that have an answer, as a task reads them, and the rows that have none."""
+    answer = guesses.answer_field
+    unanswered: Rows = []
+    splits: dict[str, Rows] = {split: [] for split in found}
+    for split, rows in found.items():
+        for row in rows:
+            fit = _fit(row, guesses)
+            (unanswered if is_empty(fit[answer]) else splits[split]).append(fit)
+    if unanswered:
+        notes.append(f"{answer} is empty in {len(unanswered)} rows, which go to unanswered.jsonl")
+    notes += oddities([row for rows in splits.values() for row in rows], (*guesses.input_fields, answer))
+    return splits, unanswered
 
 
 def _fit(row: dict[str, Any], guesses: Guesses) -> dict[str, Any]:
@@ -148,26 +155,27 @@ def _fit(row: dict[str, Any], guesses: Guesses) -> dict[str, Any]:
     return fit
 
 
-def _with_test(splits: dict[str, Rows], guesses: Guesses, ids: str) -> tuple[dict[str, Rows], list[str]]:
+def _with_test(splits: dict[str, Rows], guesses: Guesses, ids: str, notes: list[str]) -> dict[str, Rows]:
     """Splits with a test that was taken of train."""
     if len(splits["train"]) < 2:
         raise DataError(f"expected 2 rows with answers or more, found {len(splits['train'])}.")
     train, test, shared = split_apart(splits["train"], ids, guesses.language_field, guesses.cut)
-    notes = [f"test: {len(test)} rows of train, by hashes; your own: --data once for each split"]
-    notes += [f"test: has some {guesses.cut} in common with train, since few differ"] * shared
-    return splits | {"train": train, "test": test}, notes
+    notes.append(f"test: {len(test)} rows of train, by hashes; your own: --data once for each split")
+    if shared:
+        notes.append(f"test: has some {guesses.cut} in common with train, since few differ")
+    return splits | {"train": train, "test": test}
 
 
-def _languages(splits: dict[str, Rows], field: str | None) -> tuple[tuple[str, ...], list[str]]:
-    """The languages that every split has, if there are two, and those that are passed over."""
+def _languages(splits: dict[str, Rows], field: str | None, notes: list[str]) -> tuple[str, ...]:
+    """The languages that every split has, if there are two; those that are passed over are noted."""
     if field is None:
-        return (), []
+        return ()
     counts = {split: Counter(row[field] for row in rows) for split, rows in splits.items()}
     every = sorted(set().union(*counts.values()))
-    used = [
-        one for one in every if all(counts[split][one] for split in splits) and counts["train"][one] >= _FEW
-    ]
+    used = [one for one in every if all(counts[split][one] for split in splits)]
+    used = [one for one in used if counts["train"][one] >= _FEW]
     if len(used) < 2:
-        return (), []
-    left = [one for one in every if one not in used]
-    return tuple(used), [f"{field}: {', '.join(left)} not used, for want of rows in each split"] * bool(left)
+        return ()
+    if left := [one for one in every if one not in used]:
+        notes.append(f"{field}: {', '.join(left)} not used, for want of rows in each split")
+    return tuple(used)
