@@ -23,6 +23,7 @@ CLIENTS = {
 
 SETTINGS = {
     "Task": "fiat_jax.data.tasks:Task",
+    "Regime": "fiat_jax.data.regimes:Regime",
     "Template": "fiat_jax.data.templates:Template",
     "Jsonl": "fiat_jax.data.sources:Jsonl",
     "Parquet": "fiat_jax.data.sources:Parquet",
@@ -89,6 +90,20 @@ class Command(NamedTuple):
 
 
 COMMANDS = {
+    "init": Command(
+        "fiat_jax.cli.init:init",
+        "start from a table or JSON lines: look at them, and write a folder",
+        flags=(
+            "data",
+            "output",
+            "kind",
+            "input_fields",
+            "answer_field",
+            "id_field",
+            "language_field",
+            "model",
+        ),
+    ),
     "annotate": Command(
         "fiat_jax.cli.annotate:annotate",
         "ask the reasoner for a rationale of each example",

@@ -1,9 +1,10 @@
 """Rows of text: read from JSON lines, and filled into templates that cannot run code."""
 
+import codecs
 import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
+from pathlib import Path, PurePath
 from typing import Any, BinaryIO
 
 from fiat_jax.errors import ConfigError, DataError
@@ -26,8 +27,8 @@ def numbered_jsonl(path: str | Path, required: tuple[str, ...] = ()) -> Iterator
       required: fields that every row must have.
 
     Raises:
-      DataError: the file is absent, a line is not a JSON object, or a row lacks a required field; the
-        message names the file and the line.
+      DataError: the file is absent or not UTF-8, a line is not a JSON object, or a row lacks a required
+        field; the message names the file and the line.
     """
     with open_jsonl(path) as lines:
         yield from numbered_rows(lines, str(path), required)
@@ -57,14 +58,41 @@ def numbered_rows(
     """
     for number, line in enumerate(lines, start=1):
         if line.strip():
-            yield number, _row(line, required, f"{name}:{number}")
+            yield number, _row(line, required, f"{name}:{number}", name)
 
 
-def _row(line: bytes, required: tuple[str, ...], where: str) -> dict[str, Any]:
+def seeming_encoding(text: bytes) -> str | None:
+    """What a text that is not UTF-8 seems to be, as iconv calls it; None for UTF-8."""
+    if text.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        return "UTF-16"
+    for first, name in ((1, "UTF-16LE"), (0, "UTF-16BE")):  # of Latin letters every second byte is zero
+        if text[first::2].count(0) > len(text) // 8:
+            return name
+    try:
+        text.decode("utf-8")
+    except UnicodeDecodeError:
+        return "WINDOWS-1252"  # Latin-1 and a few marks
+    return None
+
+
+def converting(place: str, encoding: str) -> str:
+    """The end of a sentence about a file that is not UTF-8."""
+    path = PurePath(place)
+    return f"convert it: iconv -f {encoding} -t UTF-8 {place} > {path.with_suffix(f'.utf8{path.suffix}')}"
+
+
+def _row(line: bytes, required: tuple[str, ...], where: str, name: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError as error:  # JSON or UTF-8
-        raise DataError(f"{where}: expected a JSON object, found broken JSON ({error}).") from None
+        if encoding := seeming_encoding(line):
+            raise DataError(
+                f"{where}: expected UTF-8, found what seems to be {encoding}; {converting(name, encoding)}."
+            ) from None
+        hint = ""
+        if PurePath(name).suffix.lower() in (".csv", ".tsv", ".json"):
+            hint = f"; `fiat init --data {name}` makes JSON lines of it"
+        raise DataError(f"{where}: expected a JSON object, found broken JSON ({error}){hint}.") from None
     if not isinstance(row, dict):
         raise DataError(f"{where}: expected a JSON object, found {type(row).__name__}.")
     for field in required:

@@ -20,3 +20,28 @@ def example(id, language="hau", **fields):
         "answer": "Chinua Achebe",
         **fields,
     }
+
+
+NAMES = ("Ada", "Ben", "Chidi", "Dayo", "Efe", "Femi", "Gozi", "Hauwa", "Ife", "Jide")
+THINGS = ("a red kite", "two drums", "old maps", "seven goats", "a tin roof")
+
+
+def sale(n):
+    """A row without an id, whose answer is a span of its passage."""
+    thing = f"{THINGS[n % 5]} no. {n}"
+    return {
+        "question": f"What does {NAMES[n % 10]} sell, by list {n}?",
+        "context": f"By list {n}, {NAMES[n % 10]} sells {thing}. It is in the yard.",
+        "answer": thing,
+    }
+
+
+def as_csv(rows):
+    """Rows as a table with quotes around each cell."""
+    cells = [list(rows[0]), *(list(row.values()) for row in rows)]
+    return "".join(",".join(f'"{cell}"' for cell in row) + "\n" for row in cells)
+
+
+def as_jsonl(rows):
+    """Rows as JSON lines."""
+    return "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows)

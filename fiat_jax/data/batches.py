@@ -7,6 +7,7 @@ from typing import NamedTuple, cast
 import numpy as np
 
 from fiat_jax.data.pipeline import Examples
+from fiat_jax.data.rates import Mixing, RatedStream
 from fiat_jax.errors import ConfigError
 from fiat_jax.typing import Batch
 
@@ -25,6 +26,9 @@ _WINDOW = 8
 class TrainBatches:
     """An endless stream of full batches: one shuffled epoch after another, without a seam.
 
+    With rates of languages that are not proportional, each language has epochs of its own, and small ones
+    come round more often (`RatedStream`).
+
     Within a window of some batches, rows of like length go together, which pads far less than chance does;
     the batches of a window come in random order.
 
@@ -33,6 +37,7 @@ class TrainBatches:
       batch_size: examples a batch.
       seed: of the order.
       buckets: lengths to pad inputs to, ascending.
+      mixing: rates of the examples' languages.
 
     Attributes:
       read: all that batches are made of.
@@ -40,7 +45,12 @@ class TrainBatches:
     """
 
     def __init__(
-        self, examples: Examples, batch_size: int, seed: int, buckets: tuple[int, ...] = BUCKETS
+        self,
+        examples: Examples,
+        batch_size: int,
+        seed: int,
+        buckets: tuple[int, ...] = BUCKETS,
+        mixing: Mixing = "proportional",
     ) -> None:
         check_examples(examples, batch_size, buckets)
         self.examples, self.batch_size, self.seed, self.buckets = examples, batch_size, seed, buckets
@@ -48,11 +58,14 @@ class TrainBatches:
         self.rows_per_batch = batch_size
         self._longest = max(map(len, examples.inputs))
         self._order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(examples), seed))
+        self._rated = None
+        if mixing != "proportional":
+            self._rated = RatedStream(examples.languages, mixing, functools.partial(_permutation_of, seed))
         self._window = functools.lru_cache(maxsize=2)(self._batches_of_window)
 
     @property
     def steps_per_epoch(self) -> float:
-        """Batches in which each example comes once."""
+        """Batches with as many examples as there are: each once, where rates are proportional."""
         return len(self.examples) / self.batch_size
 
     def rows(self, step: int) -> np.ndarray:
@@ -87,6 +100,8 @@ class TrainBatches:
 
     def _place(self, at: int) -> tuple[int, int]:
         """The same of a place in the stream."""
+        if self._rated is not None:
+            return self._rated.place(at)
         epoch, within = divmod(at, len(self.examples))
         return epoch, int(self._order(epoch)[within])
 
@@ -140,6 +155,12 @@ def eval_batches(
 def _permutation(size: int, seed: int, epoch: int) -> np.ndarray:
     """The order of an epoch, from raw random bits, which no release of numpy changes."""
     return np.argsort(np.random.Philox(key=[seed, epoch]).random_raw(size), kind="stable")
+
+
+def _permutation_of(seed: int, size: int, stream: int, number: int) -> np.ndarray:
+    """The same of one of several streams, none of which has the bits of `_permutation`."""
+    bits = np.random.Philox(key=[seed, number], counter=[0, 0, stream, 2])
+    return np.argsort(bits.random_raw(size), kind="stable")
 
 
 def pad(

@@ -9,6 +9,7 @@ import numpy as np
 
 from fiat_jax.data.batches import BUCKETS, TrainBatches, check_examples, pad
 from fiat_jax.data.pipeline import Examples
+from fiat_jax.data.rates import Mixing
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.typing import Batch
 
@@ -29,7 +30,7 @@ class DistillationBatches(TrainBatches):
       batch_size: examples a batch, which has twice as many rows.
       seed: of the order.
       label_share: the weight of the labels' loss, 0 to 1.
-      buckets: as in `TrainBatches`.
+      buckets, mixing: as in `TrainBatches`.
 
     Raises:
       ConfigError: the share is none.
@@ -44,8 +45,9 @@ class DistillationBatches(TrainBatches):
         seed: int,
         label_share: float = 0.5,
         buckets: tuple[int, ...] = BUCKETS,
+        mixing: Mixing = "proportional",
     ) -> None:
-        super().__init__(labels, batch_size, seed, buckets)
+        super().__init__(labels, batch_size, seed, buckets, mixing)
         check_examples(explanations, batch_size, buckets)
         if not 0 <= label_share <= 1:
             raise ConfigError(f"label_share: expected a share from 0 to 1, found {label_share}.")

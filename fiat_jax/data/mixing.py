@@ -14,6 +14,7 @@ import numpy as np
 
 from fiat_jax.data.batches import BUCKETS, TrainBatches
 from fiat_jax.data.pipeline import Examples, load_examples
+from fiat_jax.data.rates import Mixing
 from fiat_jax.data.rendering import joined
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Variant
@@ -193,7 +194,7 @@ class MixedBatches(TrainBatches):
       mix: the shares; in expectation, since each example is drawn by itself.
       batch_size, seed: as in `TrainBatches`.
       longest: tokens of an input at most.
-      buckets: as in `TrainBatches`.
+      buckets, mixing: as in `TrainBatches`.
     """
 
     def __init__(
@@ -206,14 +207,16 @@ class MixedBatches(TrainBatches):
         seed: int,
         longest: int,
         buckets: tuple[int, ...] = BUCKETS,
+        mixing: Mixing = "proportional",
     ) -> None:
-        super().__init__(examples, batch_size, seed, buckets)
+        super().__init__(examples, batch_size, seed, buckets, mixing)
         if mix.wrong and len(examples) < 2:
             raise DataError("RationaleMix.wrong: expected two examples or more to exchange, found 1.")
         self.read, self.mix = (examples, bare), mix
         self._bare = dict(zip(bare.ids, bare.inputs, strict=True))  # it may have more of them
         self._shown, self._longest = shown, longest
-        self._dealt = functools.lru_cache(maxsize=4)(self._deal)
+        # With rates, the languages of a batch are in passes of their own.
+        self._dealt = functools.lru_cache(maxsize=4 * len(set(examples.languages)))(self._deal)
 
     def _inputs(self, epoch: int, row: int) -> np.ndarray:
         kinds, donors = self._dealt(epoch)

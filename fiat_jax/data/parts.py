@@ -79,10 +79,11 @@ def unlabelled_rows(task: Task, lines: Iterable[bytes], name: str) -> Iterator[t
 def parts_of(task: Task, split: str) -> tuple[Part, ...]:
     """A split in as many parts as can be read apart.
 
-    What TFDS or a holdout decides is known to a reader of the whole split only: one part.
+    What TFDS, a holdout or a regime decides is known to a reader of the whole split only: one part.
     """
     source = task.source
-    if isinstance(source, Tfds) or (task.holdout and split != "test"):
+    chosen = (task.holdout and split != "test") or (task.regime and split == "train")
+    if isinstance(source, Tfds) or chosen:
         return (Part(task, split),)
     places = source.places(split, task.languages)
     return tuple(Part(task, split, source.pattern(place), language) for place, language in places)

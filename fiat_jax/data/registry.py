@@ -1,7 +1,7 @@
 """Tasks in seqio's registry, under seqio's own rules.
 
 A task of several languages is a seqio task for each language and variant, and for each variant a mixture
-that takes from its languages in proportion to their examples; over one epoch it gives every example once.
+that takes from its languages at the rates of `Task.mixing`; without repeats it gives every example once.
 Distillation is a mixture of 'instruction', which is scored, and of 'explanation', which is not.
 """
 
@@ -11,6 +11,7 @@ from typing import Any
 
 from fiat_jax.data.metrics import METRICS
 from fiat_jax.data.metrics.metric import Metric
+from fiat_jax.data.rates import rate
 from fiat_jax.data.rendering import joined, written
 from fiat_jax.data.sources import Jsonl, Parquet
 from fiat_jax.data.tasks import Task
@@ -39,26 +40,30 @@ def register_task(
 ) -> Task:
     """Makes a task of JSON-lines or parquet files and registers it in seqio.
 
+    Its variants and, with languages, their mixtures come by themselves: those of
+
+        register_task("quiz", vocabulary="byte", train="rows.jsonl", input="q: {q}", answer_field="a")
+
+    are 'quiz.plain' and 'quiz.instruction', and with rationales 'quiz.fiat' and 'quiz.distillation'.
+
     Args:
       name: the task's.
       vocabulary: a folder or file with tokenizer.json or spiece.model, or 'byte'.
       train, validation, test: a file for each split; may hold {language}. Names that end in .parquet, and
-        folders, are read as parquet, all others as JSON lines.
+        folders, which end in /, are read as parquet, all others as JSON lines.
       input, target, instruction: as in `Template`.
       cut: the field to shorten where an input is too long; by default the last of `input`.
       rationales, languages: as in `Task`.
-      **settings: more of `Task`, such as id_field, answer_field, inputs_length.
+      **settings: more of `Task`, such as id_field, answer_field, holdout, regime, mixing, inputs_length.
 
     Raises:
-      ConfigError: see `Task`, `Template` and `register`.
+      ConfigError: files are of two kinds, or see `Task`, `Template` and `register`.
     """
-    places = {"train": train, "validation": validation, "test": test}
-    parquet = all(place.endswith((".parquet", "/")) for place in places.values() if place)
     if cut is None:
         cut = (template_fields(input) or ("",))[-1]
     task = Task(
         name=name,
-        source=Parquet(**places) if parquet else Jsonl(**places),
+        source=_source({"train": train, "validation": validation, "test": test}),
         template=Template(input=input, target=target, instruction=instruction, cut=cut),
         vocabulary=vocabulary,
         rationales=rationales,
@@ -67,6 +72,15 @@ def register_task(
     )
     register(task)
     return task
+
+
+def _source(places: dict[str, str | None]) -> Jsonl | Parquet:
+    """The source that reads the files of the splits, by the ends of their names."""
+    parquet = {place.endswith((".parquet", "/")) for place in places.values() if place}
+    if len(parquet) > 1:
+        found = ", ".join(place for place in places.values() if place)
+        raise ConfigError(f"register_task: expected JSON lines or parquet for all splits, found {found}.")
+    return Parquet(**places) if True in parquet else Jsonl(**places)
 
 
 def register(task: Task) -> tuple[str, ...]:
@@ -169,7 +183,7 @@ def _reader(task: Task, reading: Reading, language: str) -> Callable[..., Any]:
         text = tf.TensorSpec([], tf.string)
         signature = {name: text for name in ("id", "language", "rationale", "targets")}
         signature["answers"] = tf.TensorSpec([None], tf.string)
-        signature["fields"] = dict.fromkeys(examples[0]["fields"], text)
+        signature["fields"] = dict.fromkeys(template_fields(task.template.input), text)
         return tf.data.Dataset.from_generator(lambda: iter(examples), output_signature=signature)
 
     return read
@@ -181,7 +195,7 @@ def _renderer(task: Task, reading: Reading, tokens: Tokens) -> Callable[..., Any
 
     def render(dataset: tf.data.Dataset, sequence_length: dict[str, int] | None = None) -> tf.data.Dataset:
         lengths = {"inputs": task.inputs_length, "targets": task.targets_length} | (sequence_length or {})
-        names = list(dataset.element_spec["fields"])
+        names = template_fields(task.template.input)
 
         def text(id: bytes, rationale: bytes, targets: bytes, *values: bytes) -> str:
             fields = {name: value.decode() for name, value in zip(names, values, strict=True)}
@@ -208,8 +222,9 @@ def _postprocess(output: str, example: dict[str, Any], is_target: bool) -> str |
 
 
 def _rate(task: Task, language: str, _: Any) -> float:
-    """A language's share of the mixture: its examples in the first split."""
-    return float(sum(1 for _ in task.rows(task.splits()[0], (language,) if language else ())))
+    """A language's share of the mixture, by its examples in the first split."""
+    examples = sum(1 for _ in task.rows(task.splits()[0], (language,) if language else ()))
+    return float(rate(examples, task.mixing))
 
 
 def _sample(datasets: Any, rates: Any, seed: int | None) -> Any:

@@ -107,7 +107,7 @@ def joined(
         pairs = [(row, rationale) for row, rationale in pairs if rationale]
     elif without:
         _log.info("task %s, %s: %d examples without a rationale tune without one", task.name, split, without)
-    if not pairs:
+    if rows and not pairs:
         raise DataError(f"task {task.name}: expected rationales of split {split!r}, found none.")
     return pairs
 

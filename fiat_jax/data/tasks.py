@@ -1,14 +1,15 @@
 """A task: rows, what the model reads of them, and how its answers are scored."""
 
-import hashlib
+import math
 import re
-from collections import defaultdict
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fiat_jax.data.metrics import METRICS
 from fiat_jax.data.metrics.places import OVERALL, Places
+from fiat_jax.data.rates import Mixing
+from fiat_jax.data.regimes import Regime, held_out, keys_of
 from fiat_jax.data.sources import SPLITS, Jsonl, Parquet, Row, Tfds
 from fiat_jax.data.templates import VARIANTS, Reading, Template, Variant
 from fiat_jax.data.vocabularies import Tokens, load_tokens
@@ -34,6 +35,9 @@ class Task:
         which the first is the target.
       holdout: how many examples a language gives from 'train' to a 'validation' split of its own, chosen
         by a hash of their ids; 0 for none.
+      regime: which of the other training examples are used; None for all.
+      mixing: how often a language comes in training: 'proportional' to its examples, 'equal', or a
+        temperature T of 1 or more, for rates of n ** (1 / T) of n examples.
       inputs_length, targets_length: tokens at most, the end among them.
       metrics: how answers are scored, by the names of `METRICS`. The first score of the first is the headline
         score, by which the best checkpoint is chosen.
@@ -56,6 +60,8 @@ class Task:
     answer_field: str = "answer"
     language_field: str = "language"
     holdout: int = 0
+    regime: Regime | None = None
+    mixing: Mixing = "proportional"
     inputs_length: int = 512
     targets_length: int = 64
     metrics: tuple[str, ...] = ("squad",)
@@ -82,7 +88,13 @@ class Task:
         self._check_scores()
         if min(self.inputs_length, self.targets_length) < 1:
             raise ConfigError("Task: expected inputs_length and targets_length of 1 or more.")
+        if self.mixing != "proportional" and not self.languages:
+            raise ConfigError("Task.mixing: expected Task.languages to mix, found none.")
+        if isinstance(self.mixing, int | float) and not 1 <= self.mixing < math.inf:
+            raise ConfigError(f"Task.mixing: expected a temperature of 1 or more, found {self.mixing}.")
         splits = self.source.splits()
+        if self.regime is not None and "train" not in splits:
+            raise ConfigError("Task.regime: expected a 'train' to take examples of, found none.")
         if self.holdout and (self.holdout < 0 or "validation" in splits or "train" not in splits):
             raise ConfigError(
                 "Task.holdout: expected 0, or a number of examples to take from 'train' where there is no "
@@ -142,9 +154,11 @@ class Task:
         if unknown := [one for one in languages if one not in self.languages]:
             raise ConfigError(f"task {self.name}: expected languages of {self.languages}, found {unknown}.")
         languages = languages or self.languages
-        if not self.holdout or split == "test":
-            return self._apart(split, languages)
-        return self._held_out(split == "validation", languages)
+        if split == "train" and (self.holdout or self.regime):
+            return self._used(languages)
+        if split == "validation" and self.holdout:
+            return self._held(languages)
+        return self._apart(split, languages)
 
     def chosen(self, splits: tuple[str, ...], setting: str) -> tuple[str, ...]:
         """The splits that are named, or all that the task has where none is.
@@ -228,21 +242,24 @@ class Task:
             which = f" in {', '.join(absent)}" if absent else ""
             raise DataError(f"task {self.name}: expected rows{which} in split {split!r}, found none.")
 
-    def _held_out(self, held: bool, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
-        """The rows of 'train' that are held out, or the others."""
-        by_language = defaultdict(list)
+    def _held(self, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+        """The rows of 'train' that are held out."""
         rows = list(self._apart("train", languages))
+        held = held_out(keys_of(rows), self.holdout, self.name)
+        yield from (row for row in rows if (row["language"], row["id"]) in held)
+
+    def _used(self, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
+        """The rows of 'train' that are not held out, and are of the regime, which is one of all languages."""
+        rows = list(self._apart("train", self.languages if self.regime else languages))
+        keys = keys_of(rows)
+        used = set(keys)
+        if self.holdout:
+            used -= held_out(keys, self.holdout, self.name)
+        if self.regime:
+            used = self.regime.choose(used, self.name)
         for row in rows:
-            by_language[row["language"]].append(row["id"])
-        chosen = set()
-        for language, ids in by_language.items():
-            if len(ids) <= self.holdout:
-                raise DataError(
-                    f"task {self.name}: expected more than holdout = {self.holdout} training examples"
-                    f"{' in ' * bool(language)}{language}, found {len(ids)}; lower Task.holdout."
-                )
-            chosen |= {(language, id) for id in sorted(ids, key=_hash)[: self.holdout]}
-        yield from (row for row in rows if ((row["language"], row["id"]) in chosen) == held)
+            if (row["language"], row["id"]) in used and (not languages or row["language"] in languages):
+                yield row
 
     def checked(self, row: Row) -> dict[str, Any]:
         """The row with 'id' and 'language' as text.
@@ -305,7 +322,3 @@ def _is_text(value: Any) -> bool:
     if not isinstance(value, str):
         return isinstance(value, int | float)
     return value.isascii() or value == value.encode("utf-8", "ignore").decode("utf-8")
-
-
-def _hash(id: str) -> str:
-    return hashlib.sha256(id.encode("utf-8")).hexdigest()

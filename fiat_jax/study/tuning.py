@@ -51,7 +51,8 @@ class Tuning:
     Attributes:
       optimizer: with its learning rate.
       batch_size: examples a step.
-      epochs: passes over the training examples.
+      epochs: passes over the training examples. Where `Task.mixing` gives languages rates of their own, a
+        pass is as many examples as there are: small languages come more often in it, and large ones less.
       steps: updates in all, instead of epochs.
       accumulation: parts that a batch is computed in, one after another, to save memory.
       eval_every: steps between validations; 0 for the end only.
@@ -160,16 +161,17 @@ def train_batches(experiment: Experiment, tuning: Tuning) -> TrainBatches:
       ConfigError, DataError: as `load_examples`.
     """
     task, variant, mix = experiment.task, experiment.variant, tuning.rationale_mix
-    size, seed = tuning.batch_size, tuning.seed
+    size, seed, mixing = tuning.batch_size, tuning.seed, task.mixing
     check_mixed(mix, variant, "Tuning.rationale_mix")
     examples = load_examples(task, variant, "train")
     if variant == "distillation":
         explanations = load_examples(task, "explanation", "train")
-        return DistillationBatches(examples, explanations, size, seed, tuning.label_share)
+        return DistillationBatches(examples, explanations, size, seed, tuning.label_share, mixing=mixing)
     if mix is not None:
         bare = load_examples(task, "instruction", "train")
-        return MixedBatches(examples, bare, Shown(task, "train"), mix, size, seed, task.inputs_length)
-    return TrainBatches(examples, size, seed)
+        shown, longest = Shown(task, "train"), task.inputs_length
+        return MixedBatches(examples, bare, shown, mix, size, seed, longest, mixing=mixing)
+    return TrainBatches(examples, size, seed, mixing=mixing)
 
 
 def _fit(

@@ -1,7 +1,10 @@
+import pyarrow as pa
 import pytest
+from pyarrow import parquet
 from rows import example, write_jsonl
 
 from fiat_jax.data import load_examples, load_tokens, register, register_task
+from fiat_jax.data.regimes import Regime
 from fiat_jax.data.rendering import render
 from fiat_jax.data.sources import Jsonl
 from fiat_jax.data.tasks import Task
@@ -121,6 +124,36 @@ def test_one_function_and_field_names_are_enough(tmp_path, vocabulary, seqio):
     assert row["inputs_pretokenized"] == b"question: who wrote the book? context: Chinua Achebe wrote it."
     assert row["targets_pretokenized"] == b"Chinua Achebe"
     assert row["id"] == b"5"
+
+
+@pytest.mark.parametrize("suffix", ["jsonl", "parquet"])
+def test_registration_takes_languages_a_regime_and_rates_and_reads_files_by_suffix(
+    tmp_path, vocabulary, seqio, suffix
+):
+    path = tmp_path / f"train.{suffix}"
+    if suffix == "jsonl":
+        write_jsonl(path, TRAIN)
+    else:
+        parquet.write_table(pa.Table.from_pylist(TRAIN), path)
+    task = register_task(
+        f"of_{suffix}",
+        vocabulary=vocabulary,
+        train=str(path),
+        languages=["hau", "ibo"],
+        holdout=1,
+        regime=Regime(4, balanced=True),
+        mixing="equal",
+    )
+    mixture = seqio.get_mixture_or_task(f"of_{suffix}.instruction")
+    assert [mixture.get_rate(one) for one in mixture.tasks] == [1, 1]
+    assert len(read(seqio, f"of_{suffix}.hau.plain")) == 2
+    assert len(read(seqio, f"of_{suffix}.ibo.plain", split="validation")) == 1
+    assert len(list(task.rows("train"))) == 4
+
+
+def test_files_of_two_kinds_are_refused(vocabulary):
+    with pytest.raises(ConfigError, match=r"for all splits, found a\.jsonl, b\.parquet"):
+        register_task("two", vocabulary=vocabulary, train="a.jsonl", test="b.parquet")
 
 
 def test_examples_come_in_the_order_of_languages_and_files(task):

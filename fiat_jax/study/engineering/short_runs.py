@@ -52,6 +52,7 @@ class ShortRuns:
             id_field="id",
             language_field="language",
             holdout=0,
+            regime=None,
         )
         folder = self._folder / name
         folder.mkdir(exist_ok=True)
