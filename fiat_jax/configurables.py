@@ -23,7 +23,7 @@ CLIENTS = {
 
 SETTINGS = {
     "Task": "fiat_jax.data.tasks:Task",
-    "Template": "fiat_jax.data.templates:Template",
+    "Template": "fiat_jax.data.templates.template:Template",
     "Jsonl": "fiat_jax.data.sources:Jsonl",
     "Parquet": "fiat_jax.data.sources:Parquet",
     "Tfds": "fiat_jax.data.sources:Tfds",

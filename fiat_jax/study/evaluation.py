@@ -13,6 +13,7 @@ from fiat_jax.data.labels import right_labels
 from fiat_jax.data.mixing import RationaleMix, check_mixed, deal, load_shown
 from fiat_jax.data.pipeline import Counts, Examples, load_examples
 from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import describe_losses
 from fiat_jax.decoding.rank import Rank
 from fiat_jax.decoding.search import Greedy, Search
 from fiat_jax.decoding.spans import Spans
@@ -58,6 +59,8 @@ class Scored:
             f1, em = (self.metrics[f"{prefix}{name}"] for name in ("f1", "em"))
             label = language or ("mean" if len(self.counts) > 1 else "all")
             lines.append(f"{label:<10}{f1:7.1f}{em:7.1f}{count.examples:7}{count.cut:6}")
+        if (every := self.counts[""]).cut:
+            lines.append(describe_losses(every.cut, every.losses))
         return "\n".join(lines + self._label_lines())
 
     def _label_lines(self) -> list[str]:

@@ -41,7 +41,7 @@ class Judge:
 
     def __init__(self, task: Task, marker: str, passage: str | None = None) -> None:
         self.task, self.marker = task, marker
-        self._passage = task.template.cut if passage is None else passage
+        self._passage = task.template.passage if passage is None else passage
         self._tokens = task.tokens()
 
     def size(self, text: str) -> tuple[int, int]:
@@ -82,7 +82,11 @@ class Judge:
             answers=self.task.answers(row) if split == "train" else None,
             cut=None if cut is None else (row["id"], rationale) in cut,
         )
-        return judge(written, self.marker, self.size, METRICS[self.task.metric])
+        return judge(written, self.marker, self.size, self._metric)
+
+    def _metric(self, targets: Sequence[Sequence[str]], answers: Sequence[str]) -> dict[str, float]:
+        """The task's; the large model may have written labels as the tuned one writes them."""
+        return METRICS[self.task.metric](targets, [*map(self.task.read, answers)])
 
 
 @dataclass(frozen=True)

@@ -36,7 +36,7 @@ def test_it_shows_names_counts_and_what_the_model_reads(task, capsys):
     assert (
         "input   Answer. reasoning: So it is. question: who? context: He wrote it.\n    target  He\n" in out
     )
-    assert "of 512 tokens, 0 unknown; 0 of 4 examples cut" in out
+    assert "of 512 tokens, 0 unknown; of 4 examples 0 cut" in out
 
 
 def test_before_annotation_the_other_variants_are_shown(task, tmp_path, capsys):

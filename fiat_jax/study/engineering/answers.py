@@ -70,5 +70,5 @@ class AnswerScorer:
         return [Worked(row, text, self._score(row, text)) for row, text in zip(rows, texts, strict=True)]
 
     def _score(self, row: Row, text: str) -> float:
-        answer = parse(text, self._prompt.marker).answer or ""
+        answer = self._task.read(parse(text, self._prompt.marker).answer or "")
         return METRICS[self._task.metric]([self._task.answers(row)], [answer])[self._metric] / 100
