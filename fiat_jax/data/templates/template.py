@@ -126,21 +126,25 @@ class Template:
         Raises:
           DataError: what must not be cut alone is too long.
         """
-        filling = filling._replace(rationale=" ".join(filling.rationale.split()) if reading == "fiat" else "")
         whole = text = self.compose(reading, filling)
+        needed = _length(tokens, text)
+        if needed <= length and self.rationale_tokens is None:
+            return Fitted(text, whole, {})
+        filling = filling._replace(rationale=" ".join(filling.rationale.split()) if reading == "fiat" else "")
         fitted = filling
         if self.rationale_tokens is not None:
             fitted = budgeted(filling, lambda part: len(tokens.encode(part)), self.rationale_tokens)
+        if fitted is not filling:
             text = self.compose(reading, fitted)
-        if _length(tokens, text) > length:
+            needed = _length(tokens, text)
+        if needed > length:
             fitted, fits = shortened(
                 fitted, self.cuttable, lambda one: _length(tokens, self.compose(reading, one)) <= length
             )
             if not fits:
                 raise self._too_long(reading, fitted, tokens, length, name)
             text = self.compose(reading, fitted)
-        parts = () if fitted is filling else dict.fromkeys((*self.cuttable, RATIONALE))
-        return Fitted(text, whole, losses(filling, fitted, parts))
+        return Fitted(text, whole, losses(filling, fitted, dict.fromkeys((*self.cuttable, RATIONALE))))
 
     def check(self, tokens: Tokens, explained: bool = False) -> None:
         """Checks that the words of the template itself survive a vocabulary.
