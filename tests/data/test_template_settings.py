@@ -1,5 +1,8 @@
 """Templates as gin files set them, and as run folders keep them."""
 
+import re
+from pathlib import Path
+
 import pytest
 
 from fiat_jax.config import parse
@@ -41,6 +44,22 @@ def test_dicts_are_set_on_the_command_line_too():
     bindings = ["Template.verbaliser={'1': 'yes'}", "Template.instructions={'ibo': ['Zaa.', 'Za.']}"]
     template = parse("Template", [], bindings).run()
     assert template == Template(verbaliser={"1": "yes"}, instructions={"ibo": ("Zaa.", "Za.")})
+
+
+def test_the_settings_that_the_documentation_shows_go_together(tmp_path):
+    page = (Path(__file__).parents[2] / "docs" / "templates.md").read_text(encoding="utf-8")
+    blocks = re.findall(r"(?:^ {4,}\S.*\n)+", page, re.MULTILINE)
+    shown = [re.sub(r"^ {4,8}", "", block, flags=re.MULTILINE) for block in blocks if "Template." in block]
+    assert len(shown) == 4
+    notes = "Template.input = 'question: {question} notes: {notes} context: {context}'\n"
+    (tmp_path / "mine.gin").write_text(notes + "".join(shown), encoding="utf-8")
+    template = parse("Template", [str(tmp_path / "mine.gin")]).run()
+    assert template.instruction_of("a", "hau") == "Ka ba da amsa daga cikin rubutun."
+    assert (template.write("1"), template.no_answer, template.cuttable[1]) == (
+        "yes",
+        "No Answer",
+        "rationale",
+    )
 
 
 def test_the_configuration_of_an_older_run_gives_the_template_that_it_was(tmp_path):
