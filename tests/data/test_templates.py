@@ -90,6 +90,23 @@ def test_a_fitted_input_fits_a_real_kind_of_vocabulary(vocabulary, length):
     assert length - 8 <= len(tokens.encode(fitted.text)) + 1 <= length
 
 
+@given(words, words, st.integers(30, 400), st.sampled_from([None, 1, 20]))
+def test_whatever_is_cut_fits_and_instruction_and_question_are_whole(
+    vocabulary, passage, rationale, length, most
+):
+    tokens = load_tokens(vocabulary)
+    template = Template(cut=("title", "rationale", "context"), rationale_tokens=most)
+    asked = filling(rationale, context=passage, question="who wrote the book?")
+    try:
+        text = template.fit("fiat", asked, tokens, length, "x").text
+    except DataError:
+        bare = template.compose("fiat", Filling("x", "", dict(asked.fields, title="", context="")))
+        assert len(tokens.encode(bare)) + 1 > length
+        return
+    assert len(tokens.encode(text)) + 1 <= length
+    assert text.startswith(template.instruction) and "question: who wrote the book? title:" in text
+
+
 SEVERAL = Template(
     input="question: {question} notes: {notes} context: {context}",
     instruction="Answer.",
