@@ -10,6 +10,7 @@ from study.conftest import example, write_jsonl
 from fiat_jax.cli import main
 
 WRITTEN = [
+    "--gin.Task.name=sides",
     "--gin.Template.verbaliser={'left': 'stone 1', 'right': 'stone 2'}",
     "--gin.Template.no_answer=none",
     "--gin.Template.instructions={'aa': ('Answer.', 'Say.'), 'bb': ('Zaa.', 'Za.')}",
@@ -22,12 +23,13 @@ WRITTEN = [
 
 @pytest.fixture
 def run(trained, tmp_path, monkeypatch):
-    """The working directory: a run, and a test split of labels."""
+    """The working directory: a run, and splits of labels."""
     shutil.copytree(trained, tmp_path, dirs_exist_ok=True)
     monkeypatch.chdir(tmp_path)
     answers = ["left", "right", ["right", "left"], None, "left", ""]
-    rows = [example("test", n) | {"answer": answer} for n, answer in enumerate(answers)]
-    write_jsonl(tmp_path / "test.jsonl", rows)
+    for split in ("train", "test"):
+        rows = [example(split, n) | {"answer": answer} for n, answer in enumerate(answers)]
+        write_jsonl(tmp_path / f"{split}.jsonl", rows)
 
 
 def lines(path):
@@ -44,10 +46,8 @@ def test_evaluation_and_prediction_give_labels_and_say_what_was_cut(run, capsys)
     )
     cut = [row["cut"] for row in scored if row["cut"]]
     assert cut and all(0 < one["context"] <= 1 for one in cut)
-    assert (
-        f"\n{len(cut)} cut (on average context by {100 * sum(c['context'] for c in cut) / len(cut):.0f} %)"
-        in (table)
-    )
+    mean = 100 * sum(one["context"] for one in cut) / len(cut)
+    assert f"\n{len(cut)} cut (on average context by {mean:.0f} %)\n" in table
     words = [
         "--gin.predict.bounds=@Bounds()",
         "--gin.predict.input=test.jsonl",

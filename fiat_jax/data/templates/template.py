@@ -18,7 +18,7 @@ from functools import cached_property
 from typing import Literal
 
 from fiat_jax.data.templates.fitting import RATIONALE, Filling, Fitted, budgeted, losses, shortened
-from fiat_jax.data.templates.instructions import Choice, check_instructions, choose
+from fiat_jax.data.templates.instructions import check_instructions, choose
 from fiat_jax.data.templates.verbalisers import check_verbaliser, folded
 from fiat_jax.data.vocabularies import Tokens
 from fiat_jax.errors import ConfigError, DataError
@@ -61,7 +61,7 @@ class Template:
         "The question may be in another language than the context."
     )
     instructions: dict[str, tuple[str, ...]] = field(default_factory=dict)
-    choice: Choice = "first"
+    choice: Literal["first", "mixed"] = "first"
     rationale: str = "reasoning: {rationale} {input}"
     rationale_tokens: int | None = None
     cut: str | tuple[str, ...] = "context"
