@@ -24,7 +24,7 @@ CLIENTS = {
 SETTINGS = {
     "Task": "fiat_jax.data.tasks:Task",
     "Regime": "fiat_jax.data.regimes:Regime",
-    "Template": "fiat_jax.data.templates:Template",
+    "Template": "fiat_jax.data.templates.template:Template",
     "Jsonl": "fiat_jax.data.sources:Jsonl",
     "Parquet": "fiat_jax.data.sources:Parquet",
     "Tfds": "fiat_jax.data.sources:Tfds",

@@ -26,7 +26,7 @@ class SoftPrompt:
       length: vectors.
       start: what they are at first (section 3.2): 'random', a 'vocabulary' sample of embeddings, or 'labels',
         the mean embedding of each label text and a vocabulary sample for the rest.
-      labels: the label texts, for start = 'labels'.
+      labels: the labels or other texts, for start = 'labels'; of a label what is written for it is taken.
     """
 
     length: int = 100

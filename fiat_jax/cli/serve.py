@@ -10,7 +10,6 @@ from fiat_jax.decoding.search import BeamSearch, Greedy, Sample
 from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at
 from fiat_jax.reasoning import Client, Prompt
-from fiat_jax.records import template_fields
 from fiat_jax.serving.limits import Limits
 from fiat_jax.serving.loading import load_runs
 from fiat_jax.study.bank import Run
@@ -69,7 +68,7 @@ def serve(
         model=experiment.base.path,
         task=experiment.task.name,
         variant=experiment.variant,
-        fields=template_fields(experiment.task.template.input),
+        fields=experiment.task.input_names(),
         adapters=list(runs),
         limits=asdict(limits),
     )

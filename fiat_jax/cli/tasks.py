@@ -4,6 +4,7 @@ import textwrap
 
 from fiat_jax.data.rendering import render
 from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import Tally
 from fiat_jax.errors import ConfigError, FiatError
 from fiat_jax.paths import at
 from fiat_jax.records import fill
@@ -42,11 +43,12 @@ def tasks(task: Task, split: str | None = None, example: int = 0, width: int = 1
             )
         shown, tokens = examples[example], task.tokens()
         ids = tokens.encode(shown.input)
+        lost = "".join(f", {name} cut by {100 * share:.0f} %" for name, share in shown.cut.items())
         print(
             f"\n{task.seqio_name(variant)}  {split} example {shown.id}: "
             f"{len(ids) + 1} of {task.inputs_length} tokens, "
-            f"{sum(one == tokens.unk_id for one in ids)} unknown{', cut' if shown.cut else ''}; "
-            f"{sum(one.cut for one in examples)} of {len(examples)} examples cut"
+            f"{sum(one == tokens.unk_id for one in ids)} unknown{lost}; "
+            f"of {len(examples)} examples {Tally(one.cut for one in examples)}"
         )
         for label, text in (("input", shown.input), ("target", shown.target)):
             hanging = f"{_INDENT}{label:<8}"

@@ -11,26 +11,33 @@ from fiat_jax.errors import ConfigError, DataError
 
 
 def encode_labels(task: Task, labels: Sequence[str], name: str = "Rank.labels") -> list[list[int]]:
-    """The token ids of labels, with their ends.
+    """The token ids of labels as they are written, with their ends.
 
     Args:
-      task: its vocabulary, and the most tokens of an answer.
-      labels: texts.
+      task: its verbaliser and vocabulary, and the most tokens of an answer.
+      labels: as the rows have them.
       name: the setting that they stand in, for messages.
 
     Raises:
-      ConfigError: the vocabulary cannot write one.
+      ConfigError: the verbaliser has none of that name, or the vocabulary cannot write one.
       DataError: one is too long.
     """
     tokens = task.tokens()
-    every = [tokens.encode(label) for label in labels]
-    for label, ids in zip(labels, every, strict=True):
-        if tokens.unk_id in ids or tokens.decode(ids) != label:
+    for label in labels:
+        if not task.template.knows(label):
+            known = ", ".join(map(repr, task.template.verbaliser))
             raise ConfigError(
-                f"{name}: expected texts that the vocabulary {task.vocabulary} can write, but {label!r} "
-                f"comes back as {tokens.decode(ids)!r}; name that label otherwise, in the rows too."
+                f"{name}: expected labels of Template.verbaliser ({known}), found {label!r}; add it there."
             )
-        check_target(label, tokens, task.targets_length, name)
+    texts = [*map(task.template.write, labels)]
+    every = [tokens.encode(text) for text in texts]
+    for text, ids in zip(texts, every, strict=True):
+        if tokens.unk_id in ids or tokens.decode(ids) != text:
+            raise ConfigError(
+                f"{name}: expected texts that the vocabulary {task.vocabulary} can write, but {text!r} "
+                f"comes back as {tokens.decode(ids)!r}; give that label another text in Template.verbaliser."
+            )
+        check_target(text, tokens, task.targets_length, name)
     return [[*ids, tokens.eos_id] for ids in every]
 
 
@@ -45,9 +52,10 @@ def right_labels(examples: Examples, task: Task, labels: Sequence[str]) -> np.nd
     right = [places.get(tuple(target.tolist()), -1) for target in examples.targets]
     if -1 in right:
         at = right.index(-1)
+        found = task.read(task.tokens().decode(examples.targets[at]))
         raise DataError(
             f"task {task.name}, example {examples.ids[at]}: expected a target among the labels "
-            f"{', '.join(map(repr, labels))}, found {task.tokens().decode(examples.targets[at])!r}; "
+            f"{', '.join(map(repr, labels))}, found {found!r}; "
             "add it to Rank.labels, or mend the row."
         )
     return np.array(right)

@@ -17,7 +17,7 @@ from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.data.rates import Mixing
 from fiat_jax.data.rendering import joined
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Variant
+from fiat_jax.data.templates import Cut, Variant
 from fiat_jax.errors import ConfigError, DataError
 
 Kind = Literal["own", "without", "wrong"]
@@ -140,15 +140,14 @@ class Shown:
         self._rows, self._rationales = [row for row, _ in pairs], [rationale for _, rationale in pairs]
         self.encode = functools.lru_cache(maxsize=4096)(self._encode)
 
-    def _encode(self, row: int, donor: int | None) -> tuple[np.ndarray, str, bool]:
-        """An example with another's rationale, or with none: ids, text, and whether it was cut."""
+    def _encode(self, row: int, donor: int | None) -> tuple[np.ndarray, str, Cut]:
+        """An example with another's rationale, or with none: ids, text, and what was cut."""
         task, rationale = self._task, "" if donor is None else self._rationales[donor]
-        fields, name = (
-            task.input_fields(self._rows[row]),
-            f"task {task.name}, example {self._rows[row]['id']}",
-        )
-        text, cut = task.template.fit("fiat", fields, rationale, self._tokens, task.inputs_length, name)
-        return np.array([*self._tokens.encode(text), self._tokens.eos_id], np.int32), text, cut
+        filling = task.filling(self._rows[row], rationale)
+        name = f"task {task.name}, example {filling.id}"
+        fitted = task.template.fit("fiat", filling, self._tokens, task.inputs_length, name)
+        ids = [*self._tokens.encode(fitted.text), self._tokens.eos_id]
+        return np.array(ids, np.int32), fitted.text, fitted.cut
 
 
 def load_shown(task: Task, split: str, mix: RationaleMix) -> Examples:

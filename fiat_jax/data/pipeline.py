@@ -1,7 +1,7 @@
 """From a task to token ids."""
 
 import logging
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, NamedTuple
 
@@ -10,7 +10,7 @@ import numpy as np
 from fiat_jax.data.registry import register
 from fiat_jax.data.rendering import render
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Reading
+from fiat_jax.data.templates import Cut, Loss, Reading, Tally, describe_losses
 from fiat_jax.errors import DataError
 
 _log = logging.getLogger(__name__)
@@ -22,18 +22,21 @@ class Counts(NamedTuple):
     Attributes:
       examples: how many.
       cut: how many of them are shortened.
+      losses: by field, how many lost some of it, and what share in the mean.
       tokens: of their inputs, ends not counted.
       unknown: how many of those stand for text that the vocabulary cannot write.
     """
 
     examples: int
     cut: int
+    losses: Mapping[str, Loss]
     tokens: int
     unknown: int
 
     def __str__(self) -> str:
         share = 100 * self.unknown / max(self.tokens, 1)
-        return f"{self.examples} examples, {self.cut} cut, {share:.1f} % of the tokens unknown"
+        cut = describe_losses(self.cut, self.losses)
+        return f"{self.examples} examples, {cut}, {share:.1f} % of the tokens unknown"
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Examples:
       answers: the good answers.
       texts: the inputs as text.
       inputs, targets: int32 token ids [length], with the end and without padding.
-      cut: whether the passage was shortened.
+      cut: what was shortened, and by how much.
       unknown: how many input tokens are unknown.
       pad_id: what fills up the rows of a batch.
     """
@@ -57,7 +60,7 @@ class Examples:
     texts: tuple[str, ...]
     inputs: tuple[np.ndarray, ...]
     targets: tuple[np.ndarray, ...]
-    cut: tuple[bool, ...]
+    cut: tuple[Cut, ...]
     unknown: tuple[int, ...]
     pad_id: int = 0
 
@@ -67,9 +70,11 @@ class Examples:
     def counts(self, *languages: str) -> Counts:
         """Counts of some languages, or of all."""
         rows = [i for i, one in enumerate(self.languages) if not languages or one in languages]
+        tally = Tally(self.cut[i] for i in rows)
         return Counts(
             examples=len(rows),
-            cut=sum(self.cut[i] for i in rows),
+            cut=tally.examples,
+            losses=tally.losses(),
             tokens=sum(len(self.inputs[i]) - 1 for i in rows),
             unknown=sum(self.unknown[i] for i in rows),
         )
@@ -78,7 +83,7 @@ class Examples:
 def load_examples(task: Task, reading: Reading, split: str, languages: tuple[str, ...] = ()) -> Examples:
     """Reads, joins, renders and tokenises a split through seqio, language after language, in file order.
 
-    How many examples were cut, and the share of unknown tokens, is logged.
+    How many examples were cut by how much, and the share of unknown tokens, is logged.
 
     Args:
       task: the task; it is registered if it is not yet.

@@ -7,6 +7,7 @@ Distillation is a mixture of 'instruction', which is scored, and of 'explanation
 
 import functools
 from collections.abc import Callable, Sequence
+from dataclasses import fields
 from typing import Any
 
 from fiat_jax.data.metrics import METRICS
@@ -15,7 +16,7 @@ from fiat_jax.data.rates import rate
 from fiat_jax.data.rendering import joined, written
 from fiat_jax.data.sources import Jsonl, Parquet
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Reading, Template, check_target
+from fiat_jax.data.templates import Filling, Reading, Template, check_target
 from fiat_jax.data.vocabularies import Tokens
 from fiat_jax.errors import ConfigError
 from fiat_jax.records import template_fields
@@ -33,7 +34,7 @@ def register_task(
     input: str = Template.input,
     target: str = Template.target,
     instruction: str = Template.instruction,
-    cut: str | None = None,
+    cut: str | Sequence[str] | None = None,
     rationales: str | None = None,
     languages: Sequence[str] = (),
     **settings: Any,
@@ -52,19 +53,22 @@ def register_task(
       train, validation, test: a file for each split; may hold {language}. Names that end in .parquet, and
         folders, which end in /, are read as parquet, all others as JSON lines.
       input, target, instruction: as in `Template`.
-      cut: the field to shorten where an input is too long; by default the last of `input`.
+      cut: the field to shorten where an input is too long, or several; by default the last of `input`.
       rationales, languages: as in `Task`.
-      **settings: more of `Task`, such as id_field, answer_field, holdout, regime, mixing, inputs_length.
+      **settings: more of `Task`, such as id_field, answer_field, holdout, regime, mixing, inputs_length, and
+        of `Template`, such as instructions, verbaliser, no_answer.
 
     Raises:
       ConfigError: files are of two kinds, or see `Task`, `Template` and `register`.
     """
     if cut is None:
         cut = (template_fields(input) or ("",))[-1]
+    more = {name.name: settings.pop(name.name) for name in fields(Template) if name.name in settings}
+    cut = cut if isinstance(cut, str) else tuple(cut)
     task = Task(
         name=name,
         source=_source({"train": train, "validation": validation, "test": test}),
-        template=Template(input=input, target=target, instruction=instruction, cut=cut),
+        template=Template(input=input, target=target, instruction=instruction, cut=cut, **more),
         vocabulary=vocabulary,
         rationales=rationales,
         languages=tuple(languages),
@@ -133,7 +137,7 @@ def _add(task: Task, reading: Reading, tokens: Tokens) -> None:
                 seqio.preprocessors.append_eos,
             ],
             output_features={name: seqio.Feature(vocabulary, add_eos=True) for name in ("inputs", "targets")},
-            postprocess_fn=_postprocess,
+            postprocess_fn=functools.partial(_postprocess, task),
             metric_fns=[] if reading == "explanation" else _metric_fns(task, language),
         )
         rates.append((added.name, functools.partial(_rate, task, language)))
@@ -197,14 +201,15 @@ def _renderer(task: Task, reading: Reading, tokens: Tokens) -> Callable[..., Any
         lengths = {"inputs": task.inputs_length, "targets": task.targets_length} | (sequence_length or {})
         names = template_fields(task.template.input)
 
-        def text(id: bytes, rationale: bytes, targets: bytes, *values: bytes) -> str:
-            fields = {name: value.decode() for name, value in zip(names, values, strict=True)}
-            label = f"task {task.name}, example {id.decode()}"
-            check_target(targets.decode(), tokens, lengths["targets"], label)
-            return task.template.fit(reading, fields, rationale.decode(), tokens, lengths["inputs"], label)[0]
+        def text(*values: bytes) -> str:
+            id, language, rationale, targets, *others = (value.decode() for value in values)
+            filling = Filling(id, language, dict(zip(names, others, strict=True)), rationale)
+            label = f"task {task.name}, example {id}"
+            check_target(targets, tokens, lengths["targets"], label)
+            return task.template.fit(reading, filling, tokens, lengths["inputs"], label).text
 
         def one(example: dict[str, Any]) -> dict[str, Any]:
-            read = [example[name] for name in ("id", "rationale", "targets")]
+            read = [example[name] for name in ("id", "language", "rationale", "targets")]
             inputs = tf.numpy_function(text, read + [example["fields"][name] for name in names], tf.string)
             inputs.set_shape([])
             return {name: example[name] for name in ("id", "language", "answers", "targets")} | {
@@ -216,9 +221,9 @@ def _renderer(task: Task, reading: Reading, tokens: Tokens) -> Callable[..., Any
     return render
 
 
-def _postprocess(output: str, example: dict[str, Any], is_target: bool) -> str | list[str]:
-    """For seqio's evaluation: the good answers of an example, or the prediction as it is."""
-    return [answer.decode() for answer in example["answers"]] if is_target else output
+def _postprocess(task: Task, output: str, example: dict[str, Any], is_target: bool) -> str | list[str]:
+    """For seqio's evaluation: the good answers of an example, or the answer that was written."""
+    return [answer.decode() for answer in example["answers"]] if is_target else task.read(output)
 
 
 def _rate(task: Task, language: str, _: Any) -> float:

@@ -8,7 +8,7 @@ from typing import Any
 
 from fiat_jax.data.given_labels import check_unaided
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Reading, check_target
+from fiat_jax.data.templates import Cut, Reading, check_target
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning.store import open_rationales
 from fiat_jax.records import fill, template_fields
@@ -25,7 +25,7 @@ class Rendered:
       language: '' where its row has none.
       answers: the good answers.
       input, target: text that fits the task's lengths.
-      cut: whether the passage was shortened for that.
+      cut: what was shortened for that, and by how much.
     """
 
     id: str
@@ -33,7 +33,7 @@ class Rendered:
     answers: tuple[str, ...]
     input: str
     target: str
-    cut: bool
+    cut: Cut
 
 
 def render(task: Task, reading: Reading, split: str, languages: tuple[str, ...] = ()) -> Iterator[Rendered]:
@@ -67,10 +67,10 @@ def render(task: Task, reading: Reading, split: str, languages: tuple[str, ...] 
                 )
             seen[row["id"]] = language
             empty.update(field for field, value in row.items() if value is None)
-            fields, target = task.input_fields(row), written(task, reading, row, rationale)
-            text, cut = task.template.fit(reading, fields, rationale, tokens, task.inputs_length, name)
+            filling, target = task.filling(row, rationale), written(task, reading, row, rationale)
+            fitted = task.template.fit(reading, filling, tokens, task.inputs_length, name)
             check_target(target, tokens, task.targets_length, name)
-            yield Rendered(row["id"], row["language"], task.answers(row), text, target, cut)
+            yield Rendered(row["id"], row["language"], task.answers(row), fitted.text, target, fitted.cut)
     for field in sorted(empty.keys() & set(template_fields(task.template.input))):
         _log.warning(
             "task %s, %s: %s is null in %d rows, read as empty", task.name, split, field, empty[field]

@@ -11,7 +11,7 @@ from fiat_jax.data.metrics.places import OVERALL, Places
 from fiat_jax.data.rates import Mixing
 from fiat_jax.data.regimes import Regime, held_out, keys_of
 from fiat_jax.data.sources import SPLITS, Jsonl, Parquet, Row, Tfds
-from fiat_jax.data.templates import VARIANTS, Reading, Template, Variant
+from fiat_jax.data.templates import VARIANTS, Filling, Reading, Template, Variant
 from fiat_jax.data.vocabularies import Tokens, load_tokens
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning.prompts import Prompt
@@ -32,7 +32,7 @@ class Task:
         distillation.
       languages: those to use; they stand for {language} in places, or choose rows by `language_field`.
       id_field, answer_field, language_field: names in the rows. An answer may be a list of good ones, of
-        which the first is the target.
+        which the first is the target; `Template.no_answer` stands for none.
       holdout: how many examples a language gives from 'train' to a 'validation' split of its own, chosen
         by a hash of their ids; 0 for none.
       regime: which of the other training examples are used; None for all.
@@ -86,6 +86,12 @@ class Task:
                     f"Template.input: expected no label in the input, found {{{label}}}; remove it."
                 )
         self._check_scores()
+        if unknown := [one for one in self.template.instructions if one and one not in self.languages]:
+            raise ConfigError(
+                "Template.instructions: expected '' and languages of the task "
+                f"({', '.join(self.languages) or 'it has none'}), found {', '.join(unknown)}; add them to "
+                "Task.languages, or leave their instructions out."
+            )
         if min(self.inputs_length, self.targets_length) < 1:
             raise ConfigError("Task: expected inputs_length and targets_length of 1 or more.")
         if self.mixing != "proportional" and not self.languages:
@@ -180,19 +186,31 @@ class Task:
         """The fields that hold the label, which no prompt may read."""
         return (self.answer_field, *template_fields(self.template.target))
 
+    def input_names(self) -> tuple[str, ...]:
+        """The fields of a row to be answered: the input's, and its language where instructions go by it."""
+        by_language = [self.language_field] * any(self.template.instructions)
+        return (*template_fields(self.template.input), *by_language)
+
     def input_fields(self, row: Mapping[str, Any]) -> dict[str, str]:
         """What the names of the input template stand for in a row; null is empty text."""
         return {
             name: "" if row[name] is None else str(row[name]) for name in template_fields(self.template.input)
         }
 
+    def filling(self, row: Mapping[str, Any], rationale: str = "") -> Filling:
+        """What a row with its rationale puts into the template."""
+        return Filling(row["id"], row["language"], self.input_fields(row), rationale)
+
     def target(self, row: Mapping[str, Any]) -> str:
         """What the tuned model should write of a row."""
-        return fill(self.template.target, {**row, "answer": self.answers(row)[0]})
+        written = self.template.write(self.answers(row)[0])
+        return fill(self.template.target, {**row, self.answer_field: written, "answer": written})
 
     def answers(self, row: Mapping[str, Any]) -> tuple[str, ...]:
-        """The good answers of a row."""
+        """The good answers of a row, as labels where these are written otherwise."""
         answers = row[self.answer_field]
+        if _is_empty(answers) and self.template.no_answer is not None:
+            return (self.template.no_answer,)
         return tuple(map(str, answers)) if isinstance(answers, list) else (str(answers),)
 
     def _check_scores(self) -> None:
@@ -215,6 +233,10 @@ class Task:
                     "Task.groups: expected names of letters, digits and underscores that no language has, "
                     f"each with languages, found {name!r}: {group}."
                 )
+
+    def read(self, text: str) -> str:
+        """The answer that a text of the tuned model stands for: of what is written for a label, the label."""
+        return self.template.read(text)
 
     def _apart(self, split: str, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         """The rows of a split of the source, without the exemplars of the prompt."""
@@ -275,7 +297,16 @@ class Task:
                     "add it, or name another one in Task or Template."
                 )
             if not self._fits(name, row.fields[name]):
-                raise DataError(f"{row.where}: expected text in field {name!r}, found {row.fields[name]!r}.")
+                raise DataError(
+                    f"{row.where}: expected text in field {name!r}, found {row.fields[name]!r}"
+                    + "; set Template.no_answer to what is written then." * (name == self.answer_field)
+                )
+        if unknown := [one for one in self.answers(row.fields) if not self.template.knows(one)]:
+            known = ", ".join(map(repr, self.template.verbaliser))
+            raise DataError(
+                f"{row.where}: expected a label of Template.verbaliser ({known}) in field "
+                f"{self.answer_field!r}, found {unknown[0]!r}; add it there, or mend the row."
+            )
         language = row.fields.get(self.language_field, "") if row.language is None else row.language
         return {**row.fields, "id": str(row.fields[self.id_field]), "language": str(language)}
 
@@ -290,7 +321,7 @@ class Task:
         Raises:
           DataError: it lacks a field of the template, or holds something else than text or a number there.
         """
-        for name in template_fields(self.template.input):
+        for name in self.input_names():
             if name not in fields:
                 found = ", ".join(map(repr, fields)) or "no field"
                 raise DataError(f"{where}: expected a field {name!r}, found {found}; add it or name another.")
@@ -303,11 +334,13 @@ class Task:
 
     def _fits(self, name: str, value: Any) -> bool:
         """Whether a field may have a value: text or a number; several as the answer; null in the input."""
+        if name == self.answer_field:
+            if _is_empty(value):
+                return self.template.no_answer is not None
+            return all(map(_is_text, value if isinstance(value, list) else [value]))
         if value is None:
-            labels = (self.answer_field, *template_fields(self.template.target))
-            return name not in (self.id_field, self.language_field, *labels)
-        several = name == self.answer_field and isinstance(value, list)
-        return value != [] and all(map(_is_text, value if several else [value]))
+            return name not in (self.id_field, self.language_field, *template_fields(self.template.target))
+        return _is_text(value)
 
     def _needed_fields(self, from_row: bool) -> tuple[str, ...]:
         """The fields that every row must have; `from_row` tells that its language stands in it."""
@@ -315,6 +348,13 @@ class Task:
         language = [self.language_field] * (from_row and bool(self.languages))
         needed = [self.id_field, *language, *template_fields(self.template.input), *target, self.answer_field]
         return tuple(dict.fromkeys(needed))
+
+
+def _is_empty(answers: Any) -> bool:
+    """Whether there is no answer: null, text of white space, or a list of nothing else."""
+    if isinstance(answers, list):
+        return all(map(_is_empty, answers))
+    return answers is None or (isinstance(answers, str) and not answers.strip())
 
 
 def _is_text(value: Any) -> bool:

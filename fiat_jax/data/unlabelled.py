@@ -9,7 +9,7 @@ import numpy as np
 
 from fiat_jax.data.parts import unlabelled_rows
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Variant
+from fiat_jax.data.templates import Cut, Variant
 from fiat_jax.data.vocabularies import Tokens
 from fiat_jax.errors import DataError
 from fiat_jax.records import open_jsonl
@@ -75,7 +75,7 @@ def read_inputs(path: str | Path, task: Task) -> list[dict[str, Any]]:
 
 def encode_input(
     task: Task, tokens: Tokens, variant: Variant, row: Mapping[str, Any], rationale: str | None
-) -> tuple[np.ndarray, bool]:
+) -> tuple[np.ndarray, Cut]:
     """Renders and tokenises a row as training does.
 
     Args:
@@ -86,11 +86,11 @@ def encode_input(
       rationale: ignored unless the variant is fiat, which without one reads as instruction does.
 
     Returns:
-      int32 [S] ids with the end, and whether the passage was shortened to fit.
+      int32 [S] ids with the end, and what was shortened to fit, and by how much.
 
     Raises:
       DataError: the row does not fit; the message names it.
     """
-    fields, name = task.input_fields(row), f"example {row['id']}"
-    text, cut = task.template.fit(variant, fields, rationale or "", tokens, task.inputs_length, name)
-    return np.array([*tokens.encode(text), tokens.eos_id], np.int32), cut
+    filling, name = task.filling(row, rationale or ""), f"example {row['id']}"
+    fitted = task.template.fit(variant, filling, tokens, task.inputs_length, name)
+    return np.array([*tokens.encode(fitted.text), tokens.eos_id], np.int32), fitted.cut

@@ -13,7 +13,7 @@ class Rank:
     """How labels are ranked: by the log-likelihood of each, normalised by its length.
 
     Attributes:
-      labels: the texts to choose from, as the targets have them.
+      labels: what to choose from, as the rows have them; `Template.verbaliser` may have other texts written.
       length_normalisation: the sum of a label's log-probabilities is divided by its tokens, the end among
         them, to this power: 1 ranks by the mean (Liu et al. 2022, T-Few), 0 by the sum.
       first_token: rank by the first token of each label alone, whatever follows; takes one step of decoding.

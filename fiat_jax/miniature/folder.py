@@ -5,7 +5,7 @@ import json
 from collections.abc import Iterable
 from pathlib import Path
 
-from fiat_jax.data.templates import Template
+from fiat_jax.data.templates import Filling, Template
 from fiat_jax.miniature.language import LANGUAGES
 from fiat_jax.miniature.model import LENGTH, make_model, pretrain, write_vocabulary
 from fiat_jax.miniature.reasoner import rationale
@@ -47,7 +47,8 @@ def make(folder: Path, steps: int) -> None:
     for name, some in (rows | {"rationales": rationales, "copying": marked}).items():
         _write(folder / "data" / f"{name}.jsonl", some)
     pairs = zip(every, rationales, strict=True)
-    texts = [TEMPLATE.compose("fiat", row, thought["rationale"]) for row, thought in pairs]
+    fillings = [Filling(row["id"], row["language"], row, thought["rationale"]) for row, thought in pairs]
+    texts = [TEMPLATE.compose("fiat", filling) for filling in fillings]
     size = write_vocabulary(folder / "model", [*texts, *(row["text"] for row in marked)])
     make_model(folder / "model", size)
     (folder / "miniature.gin").write_text(_gin(folder), encoding="utf-8")

@@ -37,7 +37,9 @@ class Answered(BaseModel):
     score: Annotated[float, Field(description="Its log-probability; of beams, their score.")]
     tokens: Annotated[int, Field(description="How many tokens it has.")]
     rationale: Annotated[str, Field(description="What the reasoner wrote; empty without one.")] = ""
-    cut: Annotated[bool, Field(description="Whether the passage was shortened to fit the model.")] = False
+    cut: Annotated[
+        dict[str, float], Field(description="The share of each field that was cut to fit the model.")
+    ] = {}
     asked: Annotated[
         bool | None, Field(description="Whether the reasoner was asked, where it is not about every row.")
     ] = None

@@ -12,6 +12,7 @@ from concurrent.futures import Future
 from contextlib import contextmanager, suppress
 from typing import Any, NamedTuple
 
+from fiat_jax.data.templates import Cut
 from fiat_jax.decoding.queue import Queue
 from fiat_jax.decoding.stream import Answer, Request, Take
 from fiat_jax.errors import ConfigError, DataError, did_you_mean
@@ -57,11 +58,11 @@ class Loaded(NamedTuple):
 
 
 class Prepared(NamedTuple):
-    """A row that can be decoded: its rationale, its tokens, and whether its passage was cut to fit."""
+    """A row that can be decoded: its rationale, its tokens, and what was cut to fit."""
 
     rationale: str | None
     request: Request
-    cut: bool
+    cut: Cut
 
 
 class Service:

@@ -105,7 +105,7 @@ def answer(
     ]
     answering = decoder(network, weights, task, search, batch_size, spans is not None)
     for row, written in answering.run(longest_first(requests)):
-        texts[row] = tokens.decode(written.tokens[0])
+        texts[row] = task.read(tokens.decode(written.tokens[0]))
     return texts, means
 
 
@@ -180,7 +180,7 @@ class Graded:
 def write_predictions(
     path: Path, examples: Examples, texts: Sequence[str], fields: Sequence[Mapping[str, Any]]
 ) -> None:
-    """Writes one JSON line an example: id, language, prediction, answers, whether its passage was cut.
+    """Writes one JSON line an example: id, language, prediction, answers, and what of its input was cut.
 
     Args:
       path: of the file.
@@ -189,7 +189,8 @@ def write_predictions(
       fields: what else an example's line says.
     """
     rows: list[dict[str, Any]] = [
-        {"id": id, "language": language, "prediction": text, "answers": list(answers), "cut": cut, **more}
+        {"id": id, "language": language, "prediction": text, "answers": list(answers), "cut": dict(cut)}
+        | more
         for id, language, text, answers, cut, more in zip(
             examples.ids, examples.languages, texts, examples.answers, examples.cut, fields, strict=True
         )

@@ -17,7 +17,7 @@ class Bounds:
 
     Attributes:
       passage: the field of the template's input that answers are taken from; '' for none.
-      labels: texts that may be answered whatever the passage is, such as 'No Answer'.
+      labels: what may be answered whatever the passage is, such as 'No Answer', as the rows have it.
     """
 
     passage: str = "context"

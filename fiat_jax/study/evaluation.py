@@ -14,6 +14,7 @@ from fiat_jax.data.metrics import load_metrics
 from fiat_jax.data.mixing import RationaleMix, check_mixed, deal, load_shown
 from fiat_jax.data.pipeline import Counts, Examples, load_examples
 from fiat_jax.data.tasks import Task
+from fiat_jax.data.templates import describe_losses
 from fiat_jax.decoding.rank import Rank
 from fiat_jax.decoding.search import Greedy, Search
 from fiat_jax.decoding.spans import Spans
@@ -56,7 +57,10 @@ class Scored:
         rows = [[*row, cell] for row, cell in zip(shown, cut, strict=True)]
         parts = [rows, *label_tables(self.metrics)]
         title = f"{self.split}, checkpoint of step {self.step}"
-        return "\n".join([title, *("\n".join(aligned(part)) for part in parts)])
+        lines = [title, *("\n".join(aligned(part)) for part in parts)]
+        if (every := self.counts[""]).cut:
+            lines.append(describe_losses(every.cut, every.losses))
+        return "\n".join(lines)
 
 
 def evaluate_run(

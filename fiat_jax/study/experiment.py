@@ -156,7 +156,7 @@ def _labelled(learned: Variables, base: Variables, model: T5, task: Task) -> Var
     adapter = model.adapter
     if not isinstance(adapter, SoftPrompt) or not adapter.labels:
         return learned
-    ids = [task.tokens().encode(label) for label in adapter.labels]
+    ids = [task.tokens().encode(task.template.write(label)) for label in adapter.labels]
     prompt, embedding = learned["adapter"][adapter.name]["prompt"], base["params"]["shared"]["embedding"]
     started = jax.device_put(adapter.with_labels(prompt, embedding, ids), prompt.sharding)
     return {"adapter": {adapter.name: {"prompt": started}}}

@@ -13,6 +13,7 @@ from typing import Any
 import jax
 from tqdm import tqdm
 
+from fiat_jax.data.templates import Tally
 from fiat_jax.data.unlabelled import check_inputs, walk_inputs
 from fiat_jax.errors import InterruptedRun
 from fiat_jax.parallel.hosts import agreed, is_first
@@ -30,20 +31,20 @@ class Answered:
     Attributes:
       rows: how many it has.
       before: how many of them were answered by an earlier start.
-      cut: how many of the others have a passage that was shortened.
+      cut: what of the others was shortened.
       seconds: what they took.
     """
 
     rows: int
     before: int
-    cut: int
+    cut: Tally
     seconds: float
 
     def __str__(self) -> str:
         now = self.rows - self.before
         before = f", {self.before} of them from before" if self.before else ""
         rate = f"; {now / self.seconds:.1f} rows/s" if now else ""
-        return f"{self.rows} predictions{before}{rate}" + (f"; cut: {self.cut}" if self.cut else "")
+        return f"{self.rows} predictions{before}{rate}" + (f"; {self.cut}" if self.cut.examples else "")
 
 
 def predict_file(predictor: Predictor, source: Path, target: Path) -> Answered:
@@ -67,7 +68,7 @@ def predict_file(predictor: Predictor, source: Path, target: Path) -> Answered:
     total = check_inputs(source, task, predictor.check_rationale)
     settings = predictor.settings()
     with ExitStack() as stack:
-        output, before, cut = None, 0, 0
+        output, before, cut = None, 0, Tally()
         if is_first():
             output = stack.enter_context(AnswerFile(target, settings))
             before = output.count_of(walk_inputs(source, task), source, (*predictor.ours, "rationale"))
@@ -82,7 +83,7 @@ def predict_file(predictor: Predictor, source: Path, target: Path) -> Answered:
                 if output is not None and position >= before:
                     output.add(row)
                     bar.update()
-                    cut += "cut" in row
+                    cut.add(row.get("cut", {}))
     return Answered(total, before, cut, time.monotonic() - started)
 
 

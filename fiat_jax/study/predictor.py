@@ -11,6 +11,7 @@ from typing import Any, NamedTuple
 
 from fiat_jax.checkpoints.inspection import METADATA
 from fiat_jax.data.mixing import Kind, RationaleMix, check_mixed, check_reads_rationales
+from fiat_jax.data.templates import Cut
 from fiat_jax.data.unlabelled import encode_input
 from fiat_jax.decoding.search import BeamSearch, Greedy, Search
 from fiat_jax.decoding.speculative import SpeculativeDecoder
@@ -235,8 +236,8 @@ class Predictor:
 
     def request(
         self, row: Mapping[str, Any], rationale: str | None, seed: int | None = None, adapter: int = -1
-    ) -> tuple[Request, bool]:
-        """What the decoder is asked about a checked row, and whether its passage was shortened.
+    ) -> tuple[Request, Cut]:
+        """What the decoder is asked about a checked row, and what of it was shortened.
 
         Args:
           row: a checked row.
@@ -258,18 +259,19 @@ class Predictor:
         return self.decoder.run(take)
 
     def answer(
-        self, row: Mapping[str, Any], rationale: str | None, written: Answer, cut: bool = False
+        self, row: Mapping[str, Any], rationale: str | None, written: Answer, cut: Cut
     ) -> dict[str, Any]:
         """The row with what was written for it.
 
         Returns:
-          The row, with 'prediction'; 'score', its log-probability, or the score of beams; 'tokens', how many
-          it took, its end not counted; 'rationale' as used, where the variant is fiat, '' for none; 'cut',
-          true, where the passage was shortened; 'predictions' and 'scores' of all, the best first, where
-          beams give several; 'asked', whether the large model was, where there is a cascade; 'shown', whose
-          rationale it was, where there is a mix.
+          The row, with 'prediction', a label where the task has another text written for it; 'score', its
+          log-probability, or the score of beams; 'tokens', how many it took, its end not counted; 'rationale'
+          as used, where the variant is fiat, '' for none; 'cut', where the input was shortened, the share
+          that each field has lost; 'predictions' and 'scores' of all, the best first, where beams give
+          several; 'asked', whether the large model was, where there is a cascade; 'shown', whose rationale it
+          was, where there is a mix.
         """
-        texts = [self._tokens.decode(ids) for ids in written.tokens]
+        texts = [self.task.read(self._tokens.decode(ids)) for ids in written.tokens]
         scores = [round(float(score), 4) for score in written.scores]
         answered = {name: value for name, value in row.items() if name not in self.ours}
         answered |= {"prediction": texts[0], "score": scores[0], "tokens": len(written.tokens[0])}
@@ -281,7 +283,7 @@ class Predictor:
             answered["asked"] = rationale is not None
         if self._mix is not None:
             answered["shown"] = self._kind(row)
-        return answered | ({"cut": True} if cut else {})
+        return answered | ({"cut": dict(cut)} if cut else {})
 
     @property
     def ours(self) -> tuple[str, ...]:
@@ -327,7 +329,7 @@ class _Answered(NamedTuple):
 
     rationale: str | None
     written: Answer
-    cut: bool
+    cut: Cut
 
 
 def _check_cascade(experiment: Experiment, search: Search, mix: RationaleMix | None) -> None:

@@ -4,12 +4,12 @@ import json
 import random
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass
-from functools import partial
 from html import escape
 from pathlib import Path
 from typing import Any
 
 from fiat_jax.data.metrics import load_metrics, score_each
+from fiat_jax.data.metrics.metric import Answers
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import DataError
 from fiat_jax.reasoning.quality import Judged, Quality, Written, by_language, judge, lines
@@ -42,10 +42,9 @@ class Judge:
 
     def __init__(self, task: Task, marker: str, passage: str | None = None) -> None:
         self.task, self.marker = task, marker
-        self._passage = task.template.cut if passage is None else passage
+        self._passage = task.template.passage if passage is None else passage
         self._tokens = task.tokens()
         load_metrics(task.metrics)
-        self._score = partial(score_each, task.metrics)
 
     def size(self, text: str) -> tuple[int, int]:
         """Tokens of a text, and how many of them are unknown."""
@@ -86,6 +85,10 @@ class Judge:
             cut=None if cut is None else (row["id"], rationale) in cut,
         )
         return judge(written, self.marker, self.size, self._score)
+
+    def _score(self, answers: Answers, prediction: str, language: str) -> dict[str, float]:
+        """As the task scores; the large model may have written labels as the tuned one writes them."""
+        return score_each(self.task.metrics, answers, self.task.read(prediction), language)
 
 
 @dataclass(frozen=True)

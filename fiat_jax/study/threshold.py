@@ -113,7 +113,7 @@ def answer_surely(
     texts, sure = [""] * count, [0.0] * count
     requests = [Request(inputs) for inputs in examples.inputs]
     for row, written in decoder(network, weights, task, Greedy(), batch_size).run(longest_first(requests)):
-        texts[row], sure[row] = tokens.decode(written.tokens[0]), sureness(written)
+        texts[row], sure[row] = task.read(tokens.decode(written.tokens[0])), sureness(written)
     return texts, sure
 
 

@@ -16,6 +16,7 @@ from typing import Any, NamedTuple
 
 import jax
 
+from fiat_jax.data.templates import Cut
 from fiat_jax.decoding.stream import Request
 from fiat_jax.parallel.hosts import agreed_text, check_same, is_first
 from fiat_jax.study.predictor import Predictor
@@ -31,13 +32,13 @@ class Asked(NamedTuple):
       row: as it was checked.
       rationale: '' where the variant is not fiat, None for none.
       request: for the decoder.
-      cut: whether its passage was shortened.
+      cut: what of it was shortened.
     """
 
     row: dict[str, Any]
     rationale: str | None
     request: Request
-    cut: bool
+    cut: Cut
 
 
 class Windows:

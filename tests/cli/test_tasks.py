@@ -36,7 +36,16 @@ def test_it_shows_names_counts_and_what_the_model_reads(task, capsys):
     assert (
         "input   Answer. reasoning: So it is. question: who? context: He wrote it.\n    target  He\n" in out
     )
-    assert "of 512 tokens, 0 unknown; 0 of 4 examples cut" in out
+    assert "of 512 tokens, 0 unknown; of 4 examples 0 cut" in out
+
+
+def test_what_is_cut_is_said_of_the_example_and_of_all(task, capsys):
+    template = replace(task.template, cut=("rationale", "context"), rationale_tokens=5)
+    tasks(replace(task, template=template, inputs_length=43))
+    out = capsys.readouterr().out
+    assert "books.plain  train example hau-0: 38 of 43 tokens, 0 unknown; of 4 examples 0 cut" in out
+    assert "43 tokens, 0 unknown, rationale cut by 100 %, context cut by 38 %; of 4 examples" in out
+    assert "4 cut (on average rationale by 100 %, context by 38 %)" in out
 
 
 def test_before_annotation_the_other_variants_are_shown(task, tmp_path, capsys):

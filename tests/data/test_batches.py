@@ -22,7 +22,7 @@ def examples(lengths, target_lengths=None):
         texts=("",) * count,
         inputs=tuple(np.full(n, 10 + i, np.int32) for i, n in enumerate(lengths)),
         targets=tuple(np.full(n, 10 + i, np.int32) for i, n in enumerate(target_lengths)),
-        cut=(False,) * count,
+        cut=({},) * count,
         unknown=(0,) * count,
     )
 

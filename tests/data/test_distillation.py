@@ -38,7 +38,7 @@ def test_the_label_is_learned_as_the_instruction_variant_has_it_and_the_rational
         list(render(task, reading, "train")) for reading in ("distillation", "instruction", "explanation")
     )
     assert labels == instructed
-    assert explained[0].input == f"The reasoning: {TEMPLATE.compose('plain', TRAIN[0])}"
+    assert explained[0].input == f"The reasoning: {TEMPLATE.compose('plain', task.filling(TRAIN[0]))}"
     assert [one.target for one in explained[:2]] == [
         "The passage names him in hau-0.", "The passage names him in hau-1.",
     ]  # fmt: skip

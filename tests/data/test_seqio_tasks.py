@@ -179,11 +179,12 @@ def test_cut_examples_and_unknown_tokens_are_counted_and_logged(make_task, caplo
     with caplog.at_level("INFO"):
         examples = load_examples(task, "plain", "train")
     counts = examples.counts()
-    assert examples.cut == (False, True, False)
+    assert examples.cut == ({}, {"context": 0.7214}, {})
     assert (counts.examples, counts.cut, counts.unknown) == (3, 1, sum(examples.unknown))
     assert examples.unknown[2] == 2
     assert counts.tokens == sum(len(row) - 1 for row in examples.inputs)
-    assert "3 examples, 1 cut, " in caplog.text
+    assert counts.losses == {"context": (1, 0.7214)}
+    assert "3 examples, 1 cut (on average context by 72 %), " in caplog.text
     assert all(len(row) <= 150 for row in examples.inputs)
 
 
@@ -209,7 +210,7 @@ def test_afriqa_fits_as_measured(afriqa, real_t5, length, cut):
         inputs_length=length,
         targets_length=72,
     )
-    assert {variant: sum(one.cut for one in render(task, variant, "train")) for variant in cut} == cut
+    assert {variant: sum(bool(one.cut) for one in render(task, variant, "train")) for variant in cut} == cut
 
 
 def test_afriqa_through_seqio(afriqa, real_t5):

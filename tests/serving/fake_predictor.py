@@ -58,7 +58,7 @@ class FakePredictor:
     def request(self, row, rationale, seed, adapter=-1):
         if len(row["text"]) > 100:
             raise DataError(f"example {row['id']}: expected at most 100 tokens, found {len(row['text'])}.")
-        return Request(np.frombuffer(row["text"].encode(), np.uint8), seed or 0, adapter=adapter), False
+        return Request(np.frombuffer(row["text"].encode(), np.uint8), seed or 0, adapter=adapter), {}
 
     def answer(self, row, rationale, written, cut):
         text = bytes(written.tokens[0].astype(np.uint8)).decode()
@@ -86,7 +86,7 @@ def expected(text: str, adapter: int = 0, seed: int = 0) -> dict:
         "score": -1.0,
         "tokens": len(prediction),
         "rationale": f"thoughts on {text}",
-        "cut": False,
+        "cut": {},
     }
 
 

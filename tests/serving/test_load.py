@@ -116,7 +116,7 @@ def check_answers(folder: Path, done: list[tuple[Case, httpx.Response, float]], 
             assert answer["rationale"] == row["rationale"]
             assert answer["prediction"] == own["prediction"]
             assert answer["score"] == pytest.approx(own["score"], abs=1e-3)
-            assert (answer["tokens"], answer["cut"]) == (own["tokens"], own.get("cut", False))
+            assert (answer["tokens"], answer["cut"]) == (own["tokens"], own.get("cut", {}))
         compared += len(answers)
     return compared
 

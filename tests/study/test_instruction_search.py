@@ -127,4 +127,8 @@ def test_what_cannot_be_searched_is_refused_before_a_call(experiment, run):
         search_instruction(run, experiment, client, how(APE(), Bootstrap()))
     with pytest.raises(ConfigError, match=r"expected 'instruction' or 'fiat'.* found 'plain'"):
         search_instruction(run, replace(experiment, variant="plain"), client, how())
+    several = replace(experiment.task.template, instructions={"aa": ("Answer.", "Say.")})
+    with pytest.raises(ConfigError, match=r"Template.instructions: expected none, since one is searched"):
+        task = replace(experiment.task, template=several)
+        search_instruction(run, replace(experiment, task=task), client, how())
     assert client.requests == []

@@ -78,7 +78,7 @@ def test_the_rationale_is_read_by_the_model(predictor):
 
 def test_a_passage_that_is_shortened_is_marked(predictor):
     short, long = predictor([unlabelled(1), unlabelled(2, context="sand " * 100)])
-    assert "cut" not in short and long["cut"] is True
+    assert "cut" not in short and long["cut"].keys() == {"context"}
     assert "cut" not in predictor([short | {"cut": True}])[0]
 
 
@@ -110,7 +110,7 @@ def test_seeds_follow_from_the_id_and_the_searchs_seed_and_not_from_the_place(pr
 def test_of_several_answers_all_are_given_the_best_first(folder):
     written = Answer((np.array([100, 101], np.int32), np.array([102], np.int32)), (-0.123456, -2.0))
     with fiat_jax.open_predictor("run", search=BeamSearch(n_best=2)) as predictor:
-        row = predictor.answer({"id": "a"}, "why", written, cut=True)
+        row = predictor.answer({"id": "a"}, "why", written, cut={"context": 0.5})
     assert row == {
         "id": "a",
         "prediction": "ab",
@@ -119,7 +119,7 @@ def test_of_several_answers_all_are_given_the_best_first(folder):
         "predictions": ["ab", "c"],
         "scores": [-0.1235, -2.0],
         "rationale": "why",
-        "cut": True,
+        "cut": {"context": 0.5},
     }
 
 

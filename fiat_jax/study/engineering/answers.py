@@ -75,6 +75,6 @@ class AnswerScorer:
         return [Worked(row, text, self._score(row, text)) for row, text in zip(rows, texts, strict=True)]
 
     def _score(self, row: Row, text: str) -> float:
-        answer = parse(text, self._prompt.marker).answer or ""
+        answer = self._task.read(parse(text, self._prompt.marker).answer or "")
         scores = score_each(self._task.metrics, self._task.answers(row), answer, row["language"])
         return scores[self._score_name] / 100

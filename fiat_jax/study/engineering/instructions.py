@@ -42,9 +42,14 @@ def search_instruction(
             "exemplars of the reasoning prompt; leave it out."
         )
     task = experiment.task
+    if task.template.instructions:
+        raise ConfigError(
+            "Template.instructions: expected none, since one is searched from Template.instruction, found "
+            f"{task.template.instructions}; put the one to start from there, and leave the others out."
+        )
 
     def text(row: Row) -> str:
-        return task.template.compose("plain", task.input_fields(row))
+        return task.template.compose("plain", task.filling(row))
 
     sliced = slice_train(task, engineering.slices, text)
     short = None if tuning is None else ShortRuns(run_dir / "tuned", experiment, tuning, sliced.propose)
