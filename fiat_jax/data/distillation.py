@@ -55,8 +55,8 @@ class DistillationBatches(TrainBatches):
         self._explained = {id: at for at, id in enumerate(explanations.ids)}
         self.label_share = label_share
         self._most = (
-            _longest(labels.inputs + explanations.inputs),
-            _longest(labels.targets + explanations.targets),
+            _longest([*labels.inputs, *explanations.inputs]),
+            _longest([*labels.targets, *explanations.targets]),
         )
 
     def tokens(self, step: int) -> int:
