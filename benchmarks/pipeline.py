@@ -52,9 +52,8 @@ def main() -> None:
     step, share = train_step(flags, examples, flags.repeats)
     needs = {"this T5 here": (BATCH, step), **{f"H200, {name}": one for name, one in H200.items()}}
     for name, (rows, seconds) in needs.items():
-        print(
-            f"{name}: {rows} rows in {seconds:.3f} s; batches come {rate * seconds / rows:.0f} times as fast"
-        )
+        times = rate * seconds / rows
+        print(f"{name}: {rows} rows in {seconds:.3f} s; batches come {times:.0f} times as fast")
     print(f"input share of the step time here: {100 * share:.2f} %")
 
 

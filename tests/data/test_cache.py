@@ -11,10 +11,11 @@ import pytest
 from rows import example, write_jsonl
 from safetensors.numpy import load_file, save_file
 
-from fiat_jax.data import columns, load_examples, provenance
+from fiat_jax.data import columns, load_examples, pipeline, provenance
 from fiat_jax.data.columns import columns_of
 from fiat_jax.data.given_labels import label_given
 from fiat_jax.data.pipeline import Examples, write_cache
+from fiat_jax.data.rendering import render
 from fiat_jax.data.sources import Jsonl
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Template
@@ -65,6 +66,21 @@ def written(tmp_path_factory, vocabulary):
 def cached(task, written):
     shutil.copytree(written, task.cache)
     return task
+
+
+@pytest.fixture
+def quickly(monkeypatch):
+    """The same ids without seqio, for what is not about them."""
+
+    def rows(task, name, split):
+        tokens, (_, language, reading) = task.tokens(), name.split(".")
+        for one in render(task, reading, split, (language,)):
+            ids = {"inputs": tokens.encode(one.input), "targets": tokens.encode(one.target)}
+            read = {name: np.array([*row, tokens.eos_id], np.int32) for name, row in ids.items()}
+            yield {"id": one.id.encode(), "inputs_pretokenized": one.input.encode(), **read}
+
+    monkeypatch.setattr(pipeline, "_tokenised", rows)
+    monkeypatch.setattr(pipeline, "register", lambda task: ())
 
 
 def same(one: Examples, other: Examples) -> None:
@@ -147,7 +163,7 @@ def test_every_setting_of_a_task_is_compared_but_those_that_are_known_to_change_
     assert {f"template.{name}" for name in Template.__dataclass_fields__} <= known
 
 
-def test_a_reading_that_cannot_be_cached_says_why_where_it_is_asked_for(tmp_path, vocabulary):
+def test_a_reading_that_cannot_be_cached_says_why_where_it_is_asked_for(tmp_path, vocabulary, quickly):
     few = {row["id"]: "The passage names him." for row in TRAIN}
     task = make(tmp_path, vocabulary, "few_cached", few)
     done = {(reading, split): said for reading, split, said in write_cache(task)}
@@ -158,7 +174,7 @@ def test_a_reading_that_cannot_be_cached_says_why_where_it_is_asked_for(tmp_path
     assert len(load_examples(task, "plain", "test")) == 2
 
 
-def test_rationales_written_from_the_label_are_still_known_for_such(task):
+def test_rationales_written_from_the_label_are_still_known_for_such(task, quickly):
     write_rationales(task, given_label=True)
     write_cache(task)
     Path(task.rationales).unlink()
@@ -181,7 +197,7 @@ def test_no_other_folder_is_replaced(task, tmp_path):
     assert (tmp_path / "train.jsonl").exists()
 
 
-def test_a_cache_is_written_whole_or_not_at_all(cached, tmp_path, monkeypatch):
+def test_a_cache_is_written_whole_or_not_at_all(cached, tmp_path, monkeypatch, quickly):
     before = load_examples(cached, "fiat", "train")
 
     def killed(*_):
@@ -194,7 +210,7 @@ def test_a_cache_is_written_whole_or_not_at_all(cached, tmp_path, monkeypatch):
     assert sorted(path.name for path in tmp_path.glob("cache*")) == ["cache"]
 
 
-def test_a_cache_written_again_holds_what_there_is_now(cached):
+def test_a_cache_written_again_holds_what_there_is_now(cached, quickly):
     write_jsonl(Path(cached.source.test), [*TEST[:1], example("t-5", "hau")])
     write_rationales(cached)
     write_cache(replace(cached, rationales=None))
