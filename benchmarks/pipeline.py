@@ -4,7 +4,8 @@
 
 AfriQA in the fiat variant, 800 training examples of inputs to 400 tokens. Each way to read them runs in a
 process of its own, a few times, and the median is shown: seconds of its imports, seconds until the token ids
-are there, examples a second of that, and peak memory. Then batches alone, from token ids to arrays, and the
+are there, each with the processor's seconds, which mean more on a machine with other work; examples a second
+of the wait, and peak memory. Then batches alone, from token ids to arrays, and the
 train step that reads them: LoRA on the base, batch 16, in float32 on this machine's devices. The same is set
 against a T5-large on an H200, from the step time that docs/plan.md reports. Padding is the share of the input
 slots that hold no token, in batches as training makes them: by length, at random, and packed.
@@ -18,6 +19,7 @@ import subprocess
 import sys
 import tempfile
 import time
+from itertools import pairwise
 from pathlib import Path
 
 BATCH, INPUTS, TARGETS = 16, 400, 72
@@ -40,12 +42,13 @@ def main() -> None:
         return
     with tempfile.TemporaryDirectory() as folder:
         cache = str(Path(folder, "cache"))
-        print(f"{'':<12}{'imports s':>10}{'read s':>8}{'examples/s':>12}{'peak MB':>9}")
+        print(f"{'':<8}{'imports s':>10}{'cpu':>7}{'read s':>8}{'cpu':>7}{'examples/s':>12}{'peak MB':>9}")
         for way in ("seqio", "write", "cache"):
             repeats = 1 if way == "write" else flags.repeats
             found = [in_process(flags, way, cache) for _ in range(repeats)]
-            imports, seconds, count, peak = (statistics.median(one) for one in zip(*found, strict=True))
-            print(f"{way:<12}{imports:10.1f}{seconds:8.2f}{count / seconds:12.0f}{peak:9.0f}", flush=True)
+            imports, its_cpu, seconds, cpu, count, peak = map(statistics.median, zip(*found, strict=True))
+            line = f"{way:<8}{imports:10.1f}{its_cpu:7.1f}{seconds:8.2f}{cpu:7.2f}"
+            print(f"{line}{count / seconds:12.0f}{peak:9.0f}", flush=True)
         examples = load(flags, cache)
     rate = batching(examples, flags.repeats)
     print(f"batches: {rate:.0f} examples/s")
@@ -81,21 +84,22 @@ def load(flags: argparse.Namespace, cache: str | None):
 
 
 def read(flags: argparse.Namespace, way: str, cache: str) -> list[float]:
-    """Seconds of imports, seconds of reading, examples, and peak memory in MB, of this process."""
-    begun = time.monotonic()
+    """Seconds of imports and of reading, each with the processor's; examples; peak memory in MB."""
+    clocks = [(time.monotonic(), time.process_time())]
     if way != "cache":
         import fiat_jax.data.tensorflow  # noqa: F401
     from fiat_jax.data.pipeline import write_cache
 
-    ready = time.monotonic()
+    clocks.append((time.monotonic(), time.process_time()))
     if way == "write":
         every = write_cache(task(flags, cache))
         count = sum(int(said.split()[0]) for _, _, said in every if said[0].isdigit())
     else:
         examples = load(flags, cache if way == "cache" else None)
         count = sum(1 for pair in zip(examples.inputs, examples.targets, strict=True) if len(pair))
-    seconds = time.monotonic() - ready
-    return [ready - begun, seconds, count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
+    clocks.append((time.monotonic(), time.process_time()))
+    spent = [after - before for pair in pairwise(clocks) for before, after in zip(*pair, strict=True)]
+    return [*spent, count, resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024]
 
 
 def in_process(flags: argparse.Namespace, way: str, cache: str) -> list[float]:

@@ -22,7 +22,7 @@ from fiat_jax.data.columns import columns_of, plain, read_columns, restored, wri
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Reading
 from fiat_jax.errors import ConfigError, DataError
-from fiat_jax.paths import at, copy_file, copy_files, is_remote, local_copy
+from fiat_jax.paths import at, copy_file, is_remote, local_copy
 from fiat_jax.records import write_whole
 
 T = TypeVar("T")
@@ -223,10 +223,9 @@ def _draft(target: Path) -> Iterator[Path]:
             yield Path(held)
             for path in [target / _HEADER, *target.glob("*.safetensors")] if target.exists() else []:
                 path.unlink(missing_ok=True)
-            header = (Path(held) / _HEADER).rename(Path(held).with_name(f"{Path(held).name}.{_HEADER}"))
-            copy_files(Path(held), target)
-            copy_file(header, target / _HEADER)
-            header.unlink()
+            target.mkdir(parents=True, exist_ok=True)
+            for path in sorted(Path(held).iterdir(), key=lambda path: path.name == _HEADER):
+                copy_file(path, target / path.name)
         return
     draft, old = (target.with_name(f"{target.name}.{os.getpid()}.{end}") for end in ("part", "old"))
     draft.mkdir(parents=True)

@@ -289,3 +289,17 @@ def test_types_that_examples_may_come_to_hold_survive(tmp_path):
     for kind, value in ((int, True), (tuple[int, str], [1]), (str | None, 3), (Cut, {"field": 1}), (bool, 1)):
         with pytest.raises(ValueError):
             columns.restored(kind, value)
+
+
+def test_a_cache_in_a_bucket_is_written_and_read_like_any(gcs, task, quickly):
+    gcs.objects.clear()
+    far = replace(task, cache="gs://runs/ids")
+    write_cache(far)
+    same(load_examples(far, "fiat", "train"), load_examples(replace(task, cache=None), "fiat", "train"))
+    assert load_examples(far, "fiat", "train").ids[0] == "hau-0"
+    write_rationales(task, given_label=True)
+    with pytest.raises(DataError, match=r"gs://runs/ids: .* the rationales of 'train'; run `fiat cache`"):
+        load_examples(far, "fiat", "train")
+    write_cache(replace(far, rationales=None))
+    names = {name for name in gcs.objects if "ids/" in str(name)}
+    assert len(names) == 5 and not any("fiat" in str(name) for name in names)  # what is not theirs any more

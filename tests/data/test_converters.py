@@ -44,9 +44,9 @@ def test_seqios_converter_gives_the_arrays_of_our_batches(task):
 
 def segments(row, name):
     """The parts of a packed row, in order, with their positions checked."""
-    ids = row[f"{name}_segment_ids"]
+    side = name.partition("_")[0]
+    ids, positions = row[f"{side}_segment_ids"], row[f"{side}_positions"]
     parts = [row[f"{name}_tokens"][ids == one] for one in range(1, ids.max() + 1)]
-    positions = row[f"{name.removesuffix('_input').removesuffix('_target')}_positions"]
     for one, part in enumerate(parts, start=1):
         np.testing.assert_array_equal(positions[ids == one], np.arange(len(part)))
     return [tuple(part.tolist()) for part in parts]
