@@ -117,6 +117,9 @@ COMMANDS = {
     "quality": Command("fiat_jax.cli.quality:quality", "say what the rationales of a task are worth"),
     "refine": Command("fiat_jax.cli.refine:refine", "make better rationales of those there are"),
     "engineer": Command("fiat_jax.cli.engineer:engineer", "search a better prompt or instruction", "starts"),
+    "cache": Command(
+        "fiat_jax.cli.caching:cache", "keep a task's token ids, for machines without TensorFlow or the rows"
+    ),
     "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts", joins=True),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads", joins=True),

@@ -4,7 +4,7 @@ B batch, S source (encoder) length, T target (decoder) length, D d_model, N head
 V vocabulary, R adapter rank.
 """
 
-from typing import Any, TypedDict
+from typing import Any, NotRequired, TypedDict
 
 import jax
 
@@ -22,3 +22,7 @@ class Batch(TypedDict):
     inputs: Array  # [B, S] int32, padded with the pad id
     targets: Array  # [B, T] int32, padded with the pad id
     weights: Array  # [B, T] float32, 1 where a target token counts
+    inputs_segments: NotRequired[
+        Array
+    ]  # [B, S] int32, from 1 in each row where examples share it; 0 fills up
+    targets_segments: NotRequired[Array]  # [B, T] int32, the same

@@ -3,7 +3,9 @@
 - `sources`: where rows are. `templates`: what becomes of one. `tasks`: both together, by name.
 - `vocabularies`: text to ids, also without TensorFlow; `seqio_vocabularies`: the same for seqio.
 - `rendering`: rows joined with their rationales, as text; `unlabelled`: the same for rows without answers.
-- `registry`: tasks as seqio knows them. `pipeline`: from there to token ids. `batches`: from there to arrays.
+- `registry`: tasks as seqio knows them. `pipeline`: from there to token ids. `batches`: from there to arrays,
+  `packing`: with rows shared. `converters`: the same from seqio, for others.
+- `cache`: token ids kept in a folder, as `columns`; `provenance`: whether they are still the task's.
 - `metrics`: how answers are scored. `tensorflow`: the one place that loads it.
 
 Names are loaded when they are first used.

@@ -6,6 +6,7 @@ from typing import NamedTuple, cast
 
 import numpy as np
 
+from fiat_jax.data.packing import packed
 from fiat_jax.data.pipeline import Examples
 from fiat_jax.data.rates import Mixing, RatedStream
 from fiat_jax.errors import ConfigError
@@ -38,10 +39,11 @@ class TrainBatches:
       seed: of the order.
       buckets: lengths to pad inputs to, ascending.
       mixing: rates of the examples' languages.
+      packed_in: a number that the rows of batches in which examples share rows are a multiple of; None gives
+        each example a row of its own. Those that share are a chance mixture of lengths.
 
     Attributes:
       read: all that batches are made of.
-      rows_per_batch: rows that a batch has.
     """
 
     def __init__(
@@ -51,22 +53,28 @@ class TrainBatches:
         seed: int,
         buckets: tuple[int, ...] = BUCKETS,
         mixing: Mixing = "proportional",
+        packed_in: int | None = None,
     ) -> None:
         check_examples(examples, batch_size, buckets)
         self.examples, self.batch_size, self.seed, self.buckets = examples, batch_size, seed, buckets
         self.read: tuple[Examples, ...] = (examples,)
-        self.rows_per_batch = batch_size
+        self.packed_in = packed_in
         self._longest = max(map(len, examples.inputs))
         self._order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(examples), seed))
         self._rated = None
         if mixing != "proportional":
             self._rated = RatedStream(examples.languages, mixing, functools.partial(_permutation_of, seed))
+        self._packed = functools.lru_cache(maxsize=4)(self._packed_batch)
         self._window = functools.lru_cache(maxsize=2)(self._batches_of_window)
 
     @property
     def steps_per_epoch(self) -> float:
         """Batches with as many examples as there are: each once, where rates are proportional."""
         return len(self.examples) / self.batch_size
+
+    def rows_of(self, step: int) -> int:
+        """How many rows the batch of a step has."""
+        return self.batch_size if self.packed_in is None else len(self._packed(step)["inputs"])
 
     def rows(self, step: int) -> np.ndarray:
         """Positions of a step's examples, int64 [B]; steps count from 0."""
@@ -84,11 +92,30 @@ class TrainBatches:
           step: which.
           own: positions in the batch of the rows to make, padded as the whole is; None for all.
         """
+        if self.packed_in is not None:
+            whole = cast(dict[str, np.ndarray], self._packed(step))
+            return cast(Batch, {name: rows if own is None else rows[own] for name, rows in whole.items()})
         places = self._places(step)
         inputs = [self._inputs(*place) for place in places]
         targets = [self.examples.targets[row] for _, row in places]
         longest = self._longest, max(map(len, self.examples.targets))
         return pad(inputs, targets, longest, self.buckets, self.examples.pad_id, own)
+
+    def _packed_batch(self, step: int) -> Batch:
+        """The batch of a step with rows shared, in one of a few numbers of rows, since each is compiled."""
+        assert self.packed_in is not None
+        inputs = [self._inputs(*place) for place in self._places(step)]
+        targets = [self.examples.targets[row] for row in self.rows(step)]
+        multiple = self.packed_in * max(self.batch_size // (16 * self.packed_in), 1)
+        return packed(inputs, targets, self._widths, multiple, self.examples.pad_id)
+
+    @functools.cached_property
+    def _widths(self) -> tuple[int, int]:
+        """Tokens of a shared row: of inputs as many as the longest has, of targets what goes with that."""
+        targets = list(map(len, self.examples.targets))
+        read = sum(map(len, self.examples.inputs))
+        usual = 1.25 * self._longest * sum(targets) / read
+        return self._longest, -(-max(*targets, round(usual)) // 8) * 8
 
     def _inputs(self, epoch: int, row: int) -> np.ndarray:
         """What is read of an example in an epoch."""
@@ -109,6 +136,8 @@ class TrainBatches:
         """Places in the stream of a window's batches, [_WINDOW, B]."""
         size = _WINDOW * self.batch_size
         stream = np.arange(window * size, (window + 1) * size)
+        if self.packed_in is not None:
+            return stream.reshape(_WINDOW, self.batch_size)
         lengths = [len(self._inputs(*self._place(int(at)))) for at in stream]
         batches = stream[np.argsort(lengths, kind="stable")].reshape(_WINDOW, self.batch_size)
         return batches[_permutation(_WINDOW, self.seed, window)]

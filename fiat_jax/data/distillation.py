@@ -53,13 +53,17 @@ class DistillationBatches(TrainBatches):
             raise ConfigError(f"label_share: expected a share from 0 to 1, found {label_share}.")
         if not set(explanations.ids) <= set(labels.ids):
             raise DataError("expected labels and rationales of the same examples, found others.")
-        self.read, self.rows_per_batch = (labels, explanations), 2 * batch_size
+        self.read = (labels, explanations)
         self._explained = {id: at for at, id in enumerate(explanations.ids)}
         self.label_share = label_share
         self._most = (
-            _longest(labels.inputs + explanations.inputs),
-            _longest(labels.targets + explanations.targets),
+            _longest([*labels.inputs, *explanations.inputs]),
+            _longest([*labels.targets, *explanations.targets]),
         )
+
+    def rows_of(self, step: int) -> int:
+        """How many rows the batch of a step has."""
+        return 2 * self.batch_size
 
     def tokens(self, step: int) -> int:
         """Tokens that a step reads and learns; padding does not count."""

@@ -1,5 +1,6 @@
 """Rationales written with the label in sight: a task may be tuned on them, and is never evaluated."""
 
+from fiat_jax.data import cache
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Reading
 from fiat_jax.errors import DataError
@@ -18,11 +19,14 @@ def label_given(task: Task, reading: Reading, languages: tuple[str, ...] = ()) -
       languages: whose files; by default all of the task's.
 
     Raises:
-      DataError: as `open_rationales`.
+      DataError: as `open_rationales`; with a cache, which says it in their place, as `cache.read`.
+      ConfigError: there should be a cache and is none.
     """
     if reading in _WITHOUT_RATIONALES or not task.rationales:
         return ""
     chosen = languages or task.languages or ("",)
+    if task.cache is not None:
+        return cache.given(task, chosen)
     for path in dict.fromkeys(fill(task.rationales, {"language": language}) for language in chosen):
         if marked := given_label(path):
             return f"that of {min(marked)!r} in {path}"

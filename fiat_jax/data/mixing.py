@@ -193,7 +193,7 @@ class MixedBatches(TrainBatches):
       mix: the shares; in expectation, since each example is drawn by itself.
       batch_size, seed: as in `TrainBatches`.
       longest: tokens of an input at most.
-      buckets, mixing: as in `TrainBatches`.
+      buckets, mixing, packed_in: as in `TrainBatches`.
     """
 
     def __init__(
@@ -207,8 +207,9 @@ class MixedBatches(TrainBatches):
         longest: int,
         buckets: tuple[int, ...] = BUCKETS,
         mixing: Mixing = "proportional",
+        packed_in: int | None = None,
     ) -> None:
-        super().__init__(examples, batch_size, seed, buckets, mixing)
+        super().__init__(examples, batch_size, seed, buckets, mixing, packed_in)
         if mix.wrong and len(examples) < 2:
             raise DataError("RationaleMix.wrong: expected two examples or more to exchange, found 1.")
         self.read, self.mix = (examples, bare), mix

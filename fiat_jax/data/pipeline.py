@@ -1,17 +1,21 @@
 """From a task to token ids."""
 
+import contextlib
 import logging
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
 from typing import Any, NamedTuple
 
 import numpy as np
 
+from fiat_jax.data import cache
+from fiat_jax.data.columns import Column, columns_of
+from fiat_jax.data.given_labels import label_given
 from fiat_jax.data.registry import register
 from fiat_jax.data.rendering import render
 from fiat_jax.data.tasks import Task
-from fiat_jax.data.templates import Cut, Loss, Reading, Tally, describe_losses
-from fiat_jax.errors import DataError
+from fiat_jax.data.templates import VARIANTS, Cut, Loss, Reading, Tally, describe_losses
+from fiat_jax.errors import DataError, FiatError
 
 _log = logging.getLogger(__name__)
 
@@ -54,14 +58,14 @@ class Examples:
       pad_id: what fills up the rows of a batch.
     """
 
-    ids: tuple[str, ...]
-    languages: tuple[str, ...]
-    answers: tuple[tuple[str, ...], ...]
-    texts: tuple[str, ...]
-    inputs: tuple[np.ndarray, ...]
-    targets: tuple[np.ndarray, ...]
-    cut: tuple[Cut, ...]
-    unknown: tuple[int, ...]
+    ids: Sequence[str]
+    languages: Sequence[str]
+    answers: Sequence[tuple[str, ...]]
+    texts: Sequence[str]
+    inputs: Sequence[np.ndarray]
+    targets: Sequence[np.ndarray]
+    cut: Sequence[Cut]
+    unknown: Sequence[int]
     pad_id: int = 0
 
     def __len__(self) -> int:
@@ -81,20 +85,66 @@ class Examples:
 
 
 def load_examples(task: Task, reading: Reading, split: str, languages: tuple[str, ...] = ()) -> Examples:
-    """Reads, joins, renders and tokenises a split through seqio, language after language, in file order.
+    """The token ids of a split, language after language, in file order: from the task's cache, or made now.
 
     How many examples were cut by how much, and the share of unknown tokens, is logged.
 
     Args:
-      task: the task; it is registered if it is not yet.
+      task: the task; without a cache it is registered if it is not yet.
       reading: what the model reads; of distillation these are the labels, 'explanation' has the rationales.
       split: which examples.
       languages: only these; by default all of the task's.
 
     Raises:
-      ConfigError: the task has no such reading, split or language.
-      DataError: a row is wrong, has no rationale or does not fit; the message names it.
+      ConfigError: the task has no such reading, split or language, or there should be a cache and is none.
+      DataError: a row is wrong, has no rationale or does not fit; the message names it. Or a cache is stale.
     """
+    examples = (_tokenise if task.cache is None else _cached)(task, reading, split, languages)
+    _report(task, reading, split, examples)
+    return examples
+
+
+def write_cache(task: Task) -> list[tuple[Reading, str, str]]:
+    """Writes the cache of a task, in the place of any there is: all readings of all splits.
+
+    A reading that cannot be made, such as one whose rationales are not there yet, is left out; it then is an
+    error where it is read. That is so for none without rationales.
+
+    Args:
+      task: the task; its `cache` is the folder.
+
+    Returns:
+      Each reading and split, and its counts or why there is none.
+
+    Raises:
+      ConfigError, DataError: as `load_examples` and `cache.write`.
+    """
+    bare = replace(task, cache=None)
+    done: list[tuple[Reading, str, str]] = []
+
+    def made() -> Iterator[cache.Entry]:
+        for split in task.splits():
+            for reading in task.readings():
+                try:
+                    examples = _tokenise(bare, reading, split, ())
+                    done.append((reading, split, str(examples.counts())))
+                    yield cache.Entry(reading, split, examples)
+                except FiatError as error:
+                    if reading in VARIANTS[:2]:
+                        raise
+                    done.append((reading, split, f"left out: {error}"))
+                    yield cache.Entry(reading, split, absent=str(error))
+
+    given = {}
+    for language in task.languages or ("",):
+        with contextlib.suppress(DataError):  # no rationales yet
+            given[language] = label_given(bare, bare.readings()[-1], (language,) if language else ())
+    cache.write(task, made(), given)
+    return done
+
+
+def _tokenise(task: Task, reading: Reading, split: str, languages: tuple[str, ...]) -> Examples:
+    """Reads, joins, renders and tokenises through seqio."""
     rendered = list(render(task, reading, split, languages))  # first: seqio would bury what is wrong in a row
     register(task)
     read: Reading = "instruction" if reading == "distillation" else reading  # in seqio that one is a mixture
@@ -115,8 +165,30 @@ def load_examples(task: Task, reading: Reading, split: str, languages: tuple[str
     )
     if [row["inputs_pretokenized"].decode() for row in rows] != list(examples.texts):
         raise DataError(f"task {task.name}, split {split}: the files changed while being read; start again.")
-    _report(task, reading, split, examples)
     return examples
+
+
+def _cached(task: Task, reading: Reading, split: str, languages: tuple[str, ...]) -> Examples:
+    """Reads the task's cache, which may be foreign."""
+    task.check_reading(reading)
+    task.check_part(split, languages)
+    examples = cache.read(task, reading, split, Examples)
+    size = task.tokens().size
+    for name, limit in (("inputs", task.inputs_length), ("targets", task.targets_length)):
+        rows: Column[np.ndarray] = getattr(examples, name)
+        lengths, ids = np.diff(rows.offsets), rows.flat
+        if not len(rows) or lengths.min() < 1 or lengths.max() > limit or ids.min() < 0 or ids.max() >= size:
+            raise DataError(
+                f"{task.cache}: expected {name} of 1 to {limit} token ids below {size}, found others; "
+                "run `fiat cache` again."
+            )
+    if not languages:
+        return examples
+    chosen = [at for one in languages for at, of in enumerate(examples.languages) if of == one]
+    picked: dict[str, Any] = {
+        name: tuple(getattr(examples, name)[at] for at in chosen) for name in columns_of(Examples)
+    }
+    return replace(examples, **picked)
 
 
 def _tokenised(task: Task, name: str, split: str) -> Iterator[dict[str, Any]]:

@@ -7,7 +7,7 @@ Distillation is a mixture of 'instruction', which is scored, and of 'explanation
 
 import functools
 from collections.abc import Callable, Sequence
-from dataclasses import fields
+from dataclasses import fields, replace
 from typing import Any
 
 from fiat_jax.data.metrics import METRICS
@@ -96,6 +96,7 @@ def register(task: Task) -> tuple[str, ...]:
     Raises:
       ConfigError: another task has the name, or the template and the vocabulary do not go together.
     """
+    task = replace(task, cache=None)  # what seqio gives is made of the rows
     names = tuple(
         task.seqio_name(reading, language)
         for language in ("", *task.languages)

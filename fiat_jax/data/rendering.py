@@ -9,7 +9,7 @@ from typing import Any
 from fiat_jax.data.given_labels import check_unaided
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Cut, Reading, check_target
-from fiat_jax.errors import ConfigError, DataError
+from fiat_jax.errors import DataError
 from fiat_jax.reasoning.store import open_rationales
 from fiat_jax.records import fill, template_fields
 
@@ -49,11 +49,7 @@ def render(task: Task, reading: Reading, split: str, languages: tuple[str, ...] 
       ConfigError: the task has no such reading, split or language, or its vocabulary cannot write a template.
       DataError: a row is wrong, has no rationale or does not fit; the message names it.
     """
-    if reading not in task.readings():
-        raise ConfigError(
-            f"task {task.name}: expected a variant of {', '.join(task.variants())}, found {reading!r}"
-            + ("; set Task.rationales." if reading in ("fiat", "distillation", "explanation") else ".")
-        )
+    task.check_reading(reading)
     tokens, empty = task.tokens(), Counter[str]()
     task.template.check(tokens, explained=reading == "explanation")
     seen: dict[str, str] = {}

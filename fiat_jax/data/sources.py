@@ -2,7 +2,7 @@
 
 import itertools
 from abc import ABC, abstractmethod
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, BinaryIO, NamedTuple
@@ -71,6 +71,10 @@ class Source(ABC):
             for where, fields in self._read(place):
                 yield Row(where, language, fields)
 
+    def files(self, split: str, languages: tuple[str, ...] = ()) -> tuple[Path, ...]:
+        """The files that the rows of a split are in, there or not; none where it keeps no such files."""
+        return tuple(path for place, _ in self.places(split, languages) for path in self._files(place))
+
     def places(self, split: str, languages: tuple[str, ...] = ()) -> Iterator[tuple[str, str | None]]:
         """The places of a split, each with what stands for {language} in it; None if nothing does."""
         named = "{language}" in self._place(split)
@@ -82,6 +86,10 @@ class Source(ABC):
 
     def _places(self) -> tuple[str, ...]:
         return tuple(map(self._place, self.splits()))
+
+    def _files(self, place: str) -> Sequence[Path]:
+        """The files of one place."""
+        return ()
 
     @abstractmethod
     def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
@@ -100,6 +108,10 @@ class Jsonl(Source):
         """The rows of one open file, each with where it stands."""
         for line, fields in numbered_rows(file, name):
             yield f"{name}:{line}", fields
+
+    def _files(self, place: str) -> Sequence[Path]:
+        path = at(place)
+        return sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
 
     def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in _matching(place) if "*" in at(place).name else (place,):
@@ -127,6 +139,10 @@ class Parquet(Source):
                 yield f"{name}: row {number}", fields
         except (pyarrow.ArrowException, OSError) as error:
             raise DataError(f"{name}: expected a parquet file, but {error}.") from None
+
+    def _files(self, place: str) -> Sequence[Path]:
+        path = at(self.pattern(place))
+        return sorted(path.parent.glob(path.name)) if "*" in path.name else [path]
 
     def _read(self, place: str) -> Iterator[tuple[str, dict[str, Any]]]:
         for path in _parquet_files(place):

@@ -48,6 +48,8 @@ class Task:
       without_rationale: what becomes of a training example that has no rationale: 'refuse' is an error,
         'leave_out' tunes without the example, and 'no_rationale' tunes on it without a rationale. In
         another split it is always an error.
+      cache: a folder with the token ids, as `fiat cache` writes them; training and evaluation then read them
+        from there, without TensorFlow. None: they are made anew each time.
     """
 
     name: str
@@ -69,6 +71,7 @@ class Task:
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)
     prompt: Prompt | None = None
     without_rationale: Literal["refuse", "leave_out", "no_rationale"] = "refuse"
+    cache: str | None = None
 
     def __post_init__(self) -> None:
         for what, word in [("name", self.name), *(("languages", one) for one in self.languages)]:
@@ -155,16 +158,36 @@ class Task:
           DataError: a row lacks a field, an id comes twice, or a language has no row; the message names
             file and line.
         """
-        if split not in self.splits():
-            raise ConfigError(f"task {self.name}: expected a split of {self.splits()}, found {split!r}.")
-        if unknown := [one for one in languages if one not in self.languages]:
-            raise ConfigError(f"task {self.name}: expected languages of {self.languages}, found {unknown}.")
+        self.check_part(split, languages)
         languages = languages or self.languages
         if split == "train" and (self.holdout or self.regime):
             return self._used(languages)
         if split == "validation" and self.holdout:
             return self._held(languages)
         return self._apart(split, languages)
+
+    def check_part(self, split: str, languages: tuple[str, ...] = ()) -> None:
+        """Makes sure that there is such a split, and each of the languages.
+
+        Raises:
+          ConfigError: there is not.
+        """
+        if split not in self.splits():
+            raise ConfigError(f"task {self.name}: expected a split of {self.splits()}, found {split!r}.")
+        if unknown := [one for one in languages if one not in self.languages]:
+            raise ConfigError(f"task {self.name}: expected languages of {self.languages}, found {unknown}.")
+
+    def check_reading(self, reading: Reading) -> None:
+        """Makes sure that the task can be read so.
+
+        Raises:
+          ConfigError: it cannot.
+        """
+        if reading not in self.readings():
+            raise ConfigError(
+                f"task {self.name}: expected a variant of {', '.join(self.variants())}, found {reading!r}"
+                + ("; set Task.rationales." if reading in ("fiat", "distillation", "explanation") else ".")
+            )
 
     def chosen(self, splits: tuple[str, ...], setting: str) -> tuple[str, ...]:
         """The splits that are named, or all that the task has where none is.

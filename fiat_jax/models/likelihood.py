@@ -5,9 +5,18 @@ import jax.numpy as jnp
 from fiat_jax.typing import Array
 
 
-def shift_right(targets: Array, start_id: int) -> Array:
-    """Decoder inputs [B, T] of targets [B, T]: the start token, then all but the last target."""
-    return jnp.pad(targets[:, :-1], ((0, 0), (1, 0)), constant_values=start_id)
+def shift_right(targets: Array, start_id: int, segments: Array | None = None) -> Array:
+    """Decoder inputs [B, T] of targets [B, T]: the start token, then all but the last target.
+
+    Args:
+      targets: token ids.
+      start_id: the start token.
+      segments: [B, T] which of a row's examples each target is of; each begins with the start token.
+    """
+    shifted = jnp.pad(targets[:, :-1], ((0, 0), (1, 0)), constant_values=start_id)
+    if segments is None:
+        return shifted
+    return jnp.where(segments == jnp.pad(segments[:, :-1], ((0, 0), (1, 0))), shifted, start_id)
 
 
 def picked(logits: Array, ids: Array) -> Array:

@@ -32,7 +32,7 @@ class Context(NamedTuple):
     bias: Array | None  # [N, ...], theirs; None where each layer has a table of its own
     mask: Array  # over the keys of self-attention
     encoded: Any = None  # [B, S, D]
-    cross_mask: Any = None  # [B, 1, 1, S]
+    cross_mask: Any = None  # [B, 1, 1 or Q, S]
 
 
 class _Block(nn.Module):
@@ -216,17 +216,25 @@ class T5(nn.Module):
         if isinstance(self.adapter, SoftPrompt):
             self.soft_prompt = Learned()
 
-    def __call__(self, inputs: Array, decoder_inputs: Array) -> Array:
+    def __call__(
+        self, inputs: Array, decoder_inputs: Array, segments: tuple[Array, Array] | None = None
+    ) -> Array:
         """Logits of every target position.
 
         Args:
           inputs: [B, S] int32 token ids, padded.
           decoder_inputs: [B, T] int32, the targets shifted right.
+          segments: [B, S] and [B, T] int32, which of a row's examples each token is of, 0 for none, where
+            several share a row; not with a soft prompt, which stands before a row.
 
         Returns:
           [B, T, V] float32.
         """
-        return self.decode(decoder_inputs, self.encode(inputs), self.source_mask(inputs))
+        if segments is None:
+            return self.decode(decoder_inputs, self.encode(inputs), self.source_mask(inputs))
+        source, target = segments
+        encoded = self.encode(inputs, _together(source, source))
+        return self.decode(decoder_inputs, encoded, _together(target, source), _together(target, target))
 
     def source_mask(self, inputs: Array) -> Array:
         """[B, 1, 1, S], True at the tokens that are not padding; with a soft prompt, P + S for S."""
@@ -235,20 +243,36 @@ class T5(nn.Module):
             seen = jnp.pad(seen, ((0, 0), (self.adapter.length, 0)), constant_values=True)
         return seen[:, None, None, :]
 
-    def encode(self, inputs: Array) -> Array:
-        """Encoder states [B, S, D] of token ids [B, S]; with a soft prompt, P + S for S."""
+    def encode(self, inputs: Array, mask: Array | None = None) -> Array:
+        """Encoder states [B, S, D] of token ids [B, S]; with a soft prompt, P + S for S.
+
+        Args:
+          inputs: [B, S].
+          mask: [B, 1, S, S], what sees what; by default all see all that is not padding.
+        """
         x = self.shared(inputs)
         if isinstance(self.adapter, SoftPrompt):
             x = prepend(self.soft_prompt(self.adapter.weights(self.shared.embedding))["prompt"], x)
         length = x.shape[1]
         distance = relative_distances(length, length)
-        return self.encoder(x, Context(*self.encoder.positions(distance), self.source_mask(inputs)))
+        mask = self.source_mask(inputs) if mask is None else mask
+        return self.encoder(x, Context(*self.encoder.positions(distance), mask))
 
-    def decode(self, decoder_inputs: Array, encoded: Array, source_mask: Array) -> Array:
-        """Logits [B, T, V] of all target positions at once."""
+    def decode(
+        self, decoder_inputs: Array, encoded: Array, source_mask: Array, own_mask: Array | None = None
+    ) -> Array:
+        """Logits [B, T, V] of all target positions at once.
+
+        Args:
+          decoder_inputs: [B, T].
+          encoded: [B, S, D].
+          source_mask: [B, 1, 1 or T, S], what is seen of the source.
+          own_mask: [B, 1, T, T], what is seen of earlier targets; by default all.
+        """
         length = decoder_inputs.shape[1]
         positions = jnp.arange(length)
         causal = (positions[:, None] >= positions[None, :])[None, None]
+        causal = causal if own_mask is None else causal & own_mask
         distance = relative_distances(length, length)
         context = Context(*self.decoder.positions(distance), causal, encoded, source_mask)
         return self._logits(self.decoder(self.shared(decoder_inputs), context))
@@ -283,6 +307,11 @@ class T5(nn.Module):
         if self.config.scale_decoder_output:
             x = x * self.config.d_model**-0.5
         return self.shared.attend(x) if self.config.tied else self.lm_head(x)
+
+
+def _together(queries: Array, keys: Array) -> Array:
+    """[B, 1, Q, K], True where tokens of segments [B, Q] and [B, K] are of one example."""
+    return (queries[:, :, None] == keys[:, None, :])[:, None]
 
 
 class Embedding(nn.Module):

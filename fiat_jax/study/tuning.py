@@ -8,7 +8,7 @@ from typing import Any
 
 import jax
 
-from fiat_jax.adapters import Learnable
+from fiat_jax.adapters import Learnable, SoftPrompt
 from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_weights, write_adapter
 from fiat_jax.data.batches import TrainBatches
 from fiat_jax.data.distillation import DistillationBatches
@@ -17,7 +17,7 @@ from fiat_jax.data.metrics import load_metrics
 from fiat_jax.data.mixing import MixedBatches, RationaleMix, Shown, check_mixed
 from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, DataError
-from fiat_jax.parallel import fetch, own_rows, put_batch
+from fiat_jax.parallel import batch_rows, fetch, own_rows, put_batch
 from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import at
 from fiat_jax.reasoning.calls import GIVEN_LABEL
@@ -36,7 +36,7 @@ from fiat_jax.training import (
     show,
     state_shardings,
 )
-from fiat_jax.typing import Params, Variables
+from fiat_jax.typing import Batch, Params, Variables
 
 HEADLINE = "headline"
 """Where a checkpoint notes the validation score by which the best one is chosen."""
@@ -63,6 +63,8 @@ class Tuning:
         start of its own.
       rationale_mix: what share of the examples the fiat variant shows without rationale, or with a wrong one;
         None for neither.
+      packing: whether short examples share rows, kept apart in every attention; a step learns from as many
+        examples as without it.
       label_share: what the loss of the answers weighs in distillation; that of the rationales weighs the
         rest.
     """
@@ -79,6 +81,7 @@ class Tuning:
     start: str | None = None
     rationale_mix: RationaleMix | None = None
     label_share: float = 0.5
+    packing: bool = False
 
     def __post_init__(self) -> None:
         if not 0 <= self.label_share <= 1:
@@ -157,12 +160,13 @@ def train_batches(experiment: Experiment, tuning: Tuning) -> TrainBatches:
     """The batches that a run learns from.
 
     Raises:
-      ConfigError: rationales are mixed where the variant reads none.
+      ConfigError: rationales are mixed where the variant reads none, or examples packed that cannot be.
       ConfigError, DataError: as `load_examples`.
     """
     task, variant, mix = experiment.task, experiment.variant, tuning.rationale_mix
     size, seed, mixing = tuning.batch_size, tuning.seed, task.mixing
     check_mixed(mix, variant, "Tuning.rationale_mix")
+    packed_in = _packed_in(experiment, tuning) if tuning.packing else None
     examples = load_examples(task, variant, "train")
     if variant == "distillation":
         explanations = load_examples(task, "explanation", "train")
@@ -170,8 +174,24 @@ def train_batches(experiment: Experiment, tuning: Tuning) -> TrainBatches:
     if mix is not None:
         bare = load_examples(task, "instruction", "train")
         shown, longest = Shown(task, "train"), task.inputs_length
-        return MixedBatches(examples, bare, shown, mix, size, seed, longest, mixing=mixing)
-    return TrainBatches(examples, size, seed, mixing=mixing)
+        return MixedBatches(
+            examples, bare, shown, mix, size, seed, longest, mixing=mixing, packed_in=packed_in
+        )
+    return TrainBatches(examples, size, seed, mixing=mixing, packed_in=packed_in)
+
+
+def _packed_in(experiment: Experiment, tuning: Tuning) -> int:
+    """What the rows of packed batches are a multiple of, so that parts and devices have as many each.
+
+    Raises:
+      ConfigError: examples cannot share rows.
+    """
+    kind = f"the variant {experiment.variant!r}"
+    if isinstance(experiment.adapter, SoftPrompt):
+        kind = "a SoftPrompt, which stands before a row and would be shared,"
+    if experiment.variant == "distillation" or isinstance(experiment.adapter, SoftPrompt):
+        raise ConfigError(f"Tuning.packing: expected False with {kind} found True; leave one of them out.")
+    return tuning.accumulation * batch_rows(experiment.mesh.build())
 
 
 def _fit(
@@ -202,7 +222,10 @@ def _fit(
         log.flush()  # before there is a checkpoint of these steps
         store.save(int(state.step), _parts(state), metrics, note)
 
-    own = own_rows(batches.rows_per_batch, network.mesh)
+    def batch_at(step: int) -> Batch:
+        own = own_rows(batches.rows_of(step), network.mesh)
+        return put_batch(batches.batch(step, own), network.mesh)
+
     log = MetricsLog(run_dir, int(state.step), plan.steps) if is_first() else Silence()
     try:
         fit(
@@ -211,7 +234,7 @@ def _fit(
             jax.random.key(tuning.seed),
             plan=plan,
             step_fn=jit_step(places, network.mesh),
-            batch_at=lambda step: put_batch(batches.batch(step, own), network.mesh),
+            batch_at=batch_at,
             tokens_at=batches.tokens,
             learning_rate=tuning.optimizer.schedule(plan.steps),
             log=log,

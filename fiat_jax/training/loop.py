@@ -11,6 +11,7 @@ import jax
 from fiat_jax.errors import ConfigError, InterruptedRun, NonFiniteError
 from fiat_jax.parallel.hosts import terminations
 from fiat_jax.training.logs import MetricsLog
+from fiat_jax.training.prefetch import Prefetch
 from fiat_jax.training.step import TrainState
 from fiat_jax.typing import Array, Variables
 
@@ -64,7 +65,8 @@ def fit(
       key: the run's key.
       plan: when to validate and save.
       step_fn: `jit_step`'s result.
-      batch_at: the batch of a step on the devices, a pure function of it.
+      batch_at: the batch of a step on the devices, a pure function of it; a thread makes the next ones while
+        a step runs.
       tokens_at: tokens that a step reads and learns, for the log.
       learning_rate: the rate of a step, for the log.
       log: where numbers go.
@@ -78,12 +80,12 @@ def fit(
       NonFiniteError: loss or gradient norm is NaN or infinite; no checkpoint holds the step.
       InterruptedRun: SIGTERM came, or the platform's notice; the state is saved.
     """
-    step, clock = int(state.step), time.monotonic()
+    step, clock, waited = int(state.step), time.monotonic(), 0.0
     pending: tuple[int, int, dict[str, Array]] | None = None
 
     def settle() -> None:
         """Waits for the step under way, checks and shows it; the next one may be running meanwhile."""
-        nonlocal pending, clock
+        nonlocal pending, clock, waited
         if pending is None:
             return
         at, tokens, arrays = pending
@@ -94,14 +96,15 @@ def fit(
             "learning_rate": float(learning_rate(at - 1)),
             "seconds": seconds,
             "tokens_per_second": tokens / seconds,
+            "input_share": (batches.waited - waited) / seconds,
             "compiles": step_fn._cache_size(),  # type: ignore[attr-defined]
         }
-        clock, pending = clock + seconds, None
+        clock, waited, pending = clock + seconds, batches.waited, None
         log.step(at, metrics)
 
-    with terminations() as terminated:
+    with terminations() as terminated, Prefetch(batch_at, step, plan.steps) as batches:
         while step < plan.steps:
-            state, arrays = step_fn(state, base, batch_at(step), key)
+            state, arrays = step_fn(state, base, batches.take(), key)
             settle()
             pending = (step + 1, tokens_at(step), arrays)
             step += 1

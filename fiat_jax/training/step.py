@@ -42,9 +42,11 @@ def create_state(
 
 def batch_loss(model: T5, variables: Variables, batch: Batch, key: Array | None = None) -> LossSums:
     """Loss sums of a batch; `key` draws dropout where the model is in training."""
-    decoder_inputs = shift_right(batch["targets"], model.config.decoder_start_id)
+    segments = (batch["inputs_segments"], batch["targets_segments"]) if "targets_segments" in batch else None
+    start_id, own = model.config.decoder_start_id, segments[1] if segments else None
+    decoder_inputs = shift_right(batch["targets"], start_id, own)
     rngs = None if key is None else {"dropout": key}
-    logits = model.apply(variables, batch["inputs"], decoder_inputs, rngs=rngs)
+    logits = model.apply(variables, batch["inputs"], decoder_inputs, segments, rngs=rngs)
     return cross_entropy(logits, batch["targets"], batch["weights"])
 
 

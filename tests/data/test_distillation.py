@@ -92,7 +92,7 @@ def test_every_example_stands_in_a_batch_twice_in_the_order_of_its_labels(both):
     labels, explanations = both
     batches, plain = DistillationBatches(*both, 4, seed=7), TrainBatches(labels, 4, seed=7)
     batch = batches.batch(5)
-    assert batches.rows_per_batch == len(batch["inputs"]) == 8
+    assert batches.rows_of(0) == len(batch["inputs"]) == 8
     assert (batches.rows(5) == plain.rows(5)).all()
     for at, row in enumerate(batches.rows(5)):
         for place, one in ((2 * at, labels), (2 * at + 1, explanations)):

@@ -16,6 +16,8 @@ CODE = "import sys; from fiat_jax.cli import main; sys.exit(main())"
 TRAIN = ["train", "--gin_file", "world.gin", "--run_dir"]
 MIXED = ["--gin.Tuning.rationale_mix=@RationaleMix()", "--gin.RationaleMix.without=0.3",
          "--gin.RationaleMix.wrong=0.3"]  # fmt: skip
+PACKED = [*MIXED, "--gin.Tuning.packing=True", "--gin.Tuning.batch_size=8",
+          "--gin.Tuning.accumulation=2", "--gin.Task.inputs_length=160"]  # fmt: skip
 DISTILLED = ["--gin.Task.name=distilled", "--gin.Experiment.variant=distillation",
              "--gin.Task.targets_length=48", "--gin.Tuning.label_share=0.7"]  # fmt: skip
 EVAL_MIX = "--gin.eval.rationale_mix=@RationaleMix()"
@@ -32,7 +34,7 @@ def read(path):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("words", [MIXED, DISTILLED], ids=["mixed", "distilled"])
+@pytest.mark.parametrize("words", [MIXED, DISTILLED, PACKED], ids=["mixed", "distilled", "packed"])
 def test_a_stopped_run_ends_with_the_weights_of_one_that_never_was(world, words):
     assert main([*TRAIN, "whole", *words]) == 0
     process = subprocess.Popen(

@@ -42,6 +42,7 @@ def wait_for_step(run_dir, step, process):
 def test_a_run_trains_scores_and_answers_and_leaves_all_in_its_folder(world, capsys):
     assert train("run") == 0
     losses = [row["loss"] for row in metrics("run", "train")]
+    assert all(0 <= row["input_share"] <= 1 for row in metrics("run", "train"))
     assert len(losses) == 12 and losses[-1] < losses[0]
     validations = metrics("run", "validation")
     assert [row["step"] for row in validations] == [5, 10, 12]
@@ -119,6 +120,7 @@ def test_full_fine_tuning_is_the_same_command_without_an_adapter(world):
     assert not Path("run/adapter").exists()
     assert main(["eval", "--run_dir", "run"]) == 0
     losses = [row["loss"] for row in metrics("run", "train")]
+    assert all(0 <= row["input_share"] <= 1 for row in metrics("run", "train"))
     assert losses[-1] < losses[0]
 
 
