@@ -9,7 +9,7 @@ A file may come from anywhere: its header is checked by safetensors, then offset
 
 import dataclasses
 import json
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import UnionType
 from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints, overload
@@ -101,7 +101,7 @@ def restored(kind: Any, value: Any) -> Any:
     """A value that JSON has carried, as its type has it.
 
     Args:
-      kind: bool, int, float, str, Any, None, or tuples, lists, dicts with names as keys, named tuples,
+      kind: bool, int, float, str, Any, None, or tuples, lists, dicts and mappings with names as keys, named tuples,
         dataclasses and unions of such types.
       value: what JSON gives.
 
@@ -120,7 +120,7 @@ def restored(kind: Any, value: Any) -> Any:
         if origin is list or parts[1:] == (...,):
             return origin(restored(parts[0], one) for one in value)
         return tuple(restored(part, one) for part, one in zip(parts, value, strict=True))
-    elif origin is dict and isinstance(value, dict):
+    elif origin in (dict, Mapping) and isinstance(value, dict):
         return {restored(parts[0], name): restored(parts[1], one) for name, one in value.items()}
     elif isinstance(kind, type) and hasattr(kind, "_fields") and isinstance(value, list):
         hints = get_type_hints(kind)
