@@ -4,13 +4,21 @@ import functools
 import json
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at, is_remote, local_copy
 
 FILES = ("tokenizer.json", "spiece.model")
 """What a vocabulary is read from, best first."""
+
+
+class Span(NamedTuple):
+    """A token and the characters that it stands for, text[start:end]."""
+
+    id: int
+    start: int
+    end: int
 
 
 class Tokens(Protocol):
@@ -30,6 +38,9 @@ class Tokens(Protocol):
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, without an end."""
+
+    def spans(self, text: str) -> list[Span]:
+        """The same ids with their places in the text, in order; a character may belong to none."""
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids up to the first end; pads and unknown tokens leave no trace."""
@@ -63,6 +74,11 @@ class JsonTokens:
         """See `Tokens`."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
+    def spans(self, text: str) -> list[Span]:
+        """See `Tokens`."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return [Span(id, *place) for id, place in zip(encoding.ids, encoding.offsets, strict=True)]
+
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
         return self._tokenizer.decode(_words(self, ids), skip_special_tokens=True)
@@ -86,6 +102,11 @@ class SentencePieceTokens:
         """See `Tokens`."""
         return self._processor.encode(text)
 
+    def spans(self, text: str) -> list[Span]:
+        """See `Tokens`."""
+        found = self._processor.encode(text, out_type="offset_mapping")
+        return [Span(id, *place) for id, place in zip(found["ids"], found["offsets"], strict=True)]
+
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
         return self._processor.decode(_words(self, ids))
@@ -106,6 +127,15 @@ class ByteTokens:
     def encode(self, text: str) -> list[int]:
         """See `Tokens`."""
         return [byte + 3 for byte in text.encode("utf-8")]
+
+    def spans(self, text: str) -> list[Span]:
+        """See `Tokens`; the first byte of a character stands for all of it."""
+        of_characters = enumerate(character.encode("utf-8") for character in text)
+        return [
+            Span(byte + 3, at + bool(number), at + 1)
+            for at, encoded in of_characters
+            for number, byte in enumerate(encoded)
+        ]
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
