@@ -2,6 +2,7 @@
 
 import functools
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol
@@ -77,7 +78,7 @@ class JsonTokens:
     def spans(self, text: str) -> list[Span]:
         """See `Tokens`."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        return [Span(id, *place) for id, place in zip(encoding.ids, encoding.offsets, strict=True)]
+        return _with_marks(text, encoding.ids, encoding.offsets)
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
@@ -105,7 +106,7 @@ class SentencePieceTokens:
     def spans(self, text: str) -> list[Span]:
         """See `Tokens`."""
         found = self._processor.encode(text, out_type="offset_mapping")
-        return [Span(id, *place) for id, place in zip(found["ids"], found["offsets"], strict=True)]
+        return _with_marks(text, found["ids"], found["offsets"])
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
@@ -200,6 +201,17 @@ def _special_ids(path: str | Path, id_of: Callable[[str], int | None]) -> tuple[
             f"{path}: expected a T5's vocabulary, with <pad> or <s> and </s>, found {pad} and {end} as ids."
         )
     return pad, end
+
+
+def _with_marks(text: str, ids: Iterable[int], places: Sequence[tuple[int, int]]) -> list[Span]:
+    """Tokens with their places; a mark belongs to the letter that it stands on, with which it may be one."""
+    starts = [start for start, _ in places[1:]] + [len(text)]
+    spans = []
+    for id, (start, end), before in zip(ids, places, starts, strict=True):
+        while end < before and unicodedata.combining(text[end]):
+            end += 1
+        spans.append(Span(id, start, end))
+    return spans
 
 
 def _words(tokens: Tokens, ids: Iterable[int]) -> list[int]:
