@@ -38,7 +38,7 @@ def answers(task: Task, splits: Mapping[str, Sequence[Read]]) -> Section:
         for language, group in by_language(some):
             counts = Counter(one.answers[0] for one in group)
             spans = sum(holds(one.fields.get(passage, ""), one.answers[0]) for one in group)
-            frequent = [f"{answer[:30]} {count:,}" for answer, count in counts.most_common(_FREQUENT)]
+            frequent = [f"{answer[:30]} ({count:,})" for answer, count in counts.most_common(_FREQUENT)]
             rows.append(
                 (
                     split,

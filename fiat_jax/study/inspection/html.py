@@ -20,7 +20,7 @@ _STYLE = """
 .example b { font-size: .8rem; color: var(--faint); display: block; white-space: normal }
 mark, del, ins, .t { color: inherit; background: none; text-decoration: none }
 mark.unknown { background: #f2b84b; color: #000; border: 1px solid #000; padding: 0 1px }
-mark.gone { border: 1px dashed currentColor; font-size: .75em; padding: 0 2px; opacity: .8 }
+mark.gone { white-space: nowrap; border: 1px dashed currentColor; font-size: .75em; padding: 0 2px }
 del { text-decoration: line-through; opacity: .6 }
 ins { border-bottom: 3px double #2a7f62 }
 i.skipped { opacity: .6 }

@@ -74,7 +74,7 @@ def inspect_task(
     if task.rationales:
         sections.append(coverage(examples, rationales))
     if table:
-        notes = [f"In all: {', '.join(f'{name_of(one)} {n:,}' for one, n in lost.most_common(20))}."]
+        notes = [f"In all: {', '.join(f'{name_of(one)} ({n:,})' for one, n in lost.most_common(20))}."]
         sections.append(Section("What the vocabulary cannot write", notes, tables=[table]))
     shown = _chosen(list(chain.from_iterable(examples.values())) if ids else examples[splits[0]], count, ids)
     counts = ", ".join(f"{split} {len(some):,}" for split, some in examples.items())

@@ -6,7 +6,7 @@ from fiat_jax.data.tasks import Task
 from fiat_jax.study.inspection.reading import Read
 from fiat_jax.study.inspection.tables import Histogram, Section, Table, percent
 
-BINS = 40
+BINS = 60
 _STEPS = (1, 2, 5)
 
 

@@ -105,7 +105,7 @@ def letters_table(examples: Iterable[Read], letters: Letters) -> tuple[Table | N
     for (name, language), lost in found.items():
         if not lost.letters:
             continue
-        shown = [f"{name_of(one)} {count:,}" for one, count in lost.letters.most_common(_SHOWN)]
+        shown = [f"{name_of(one)} ({count:,})" for one, count in lost.letters.most_common(_SHOWN)]
         more = len(lost.letters) - len(shown)
         count = lost.letters.total()
         rows.append(

@@ -116,7 +116,7 @@ def _cut(text: str, tokens: Tokens) -> Iterator[Token]:
     parts = [text] if len(text) <= _MOST_CUT else [text[:half], text[-half:]]
     for number, part in enumerate(parts):
         if number:
-            yield Token(f"{len(text) - _MOST_CUT:,} characters more", "skipped")
+            yield Token(text[half:-half], "skipped")
         done = 0
         for _, _, end in tokens.spans(part):
             if end > done:
@@ -125,7 +125,7 @@ def _cut(text: str, tokens: Tokens) -> Iterator[Token]:
 
 
 def shortened(tokens: Sequence[Token], window: Window) -> list[Token]:
-    """As many tokens as a window shows; how many are not is said in their place."""
+    """As many tokens as a window shows; how much is not shown is said in its place."""
     cut = [at for at, token in enumerate(tokens) if token.kind == "cut"]
     lost = [at for at, token in enumerate(tokens) if token.kind in ("unknown", "gone")]
     shown = set(range(window.head)) | set(range(len(tokens) - window.tail, len(tokens)))
@@ -133,21 +133,20 @@ def shortened(tokens: Sequence[Token], window: Window) -> list[Token]:
         for at in places:
             shown |= set(range(at - beside, at + beside + 1))
     out: list[Token] = []
-    for visible, some in itertools.groupby(
-        enumerate(tokens), lambda one: one[0] in shown or one[1].kind == "skipped"
-    ):
+    seen = (at in shown and token.kind != "skipped" for at, token in enumerate(tokens))
+    for visible, some in itertools.groupby(zip(seen, tokens, strict=True), lambda one: one[0]):
         run = [token for _, token in some]
-        if visible or len(run) < _FEW:
+        if visible or (len(run) < _FEW and all(token.kind != "skipped" for token in run)):
             out += map(_short, run)
         else:
-            out.append(Token(f"{len(run):,} tokens more", "skipped"))
+            hidden = sum(len(token.text) for token in run)
+            out.append(Token(f"{hidden:,} characters more", "skipped"))
     return out
 
 
 def _short(token: Token) -> Token:
-    if len(token.text) <= _MOST_LETTERS or token.kind == "skipped":
-        return token
-    return Token(f"{token.text[:_MOST_LETTERS]}…", token.kind)
+    long = len(token.text) > _MOST_LETTERS
+    return Token(f"{token.text[:_MOST_LETTERS]}…", token.kind) if long else token
 
 
 def runs(tokens: Iterable[Token]) -> list[Token]:

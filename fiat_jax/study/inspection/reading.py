@@ -111,8 +111,9 @@ def _read(
 ) -> Read:
     place = fill(task.rationales or "", {"language": row["language"]})
     rationale = " ".join(rationales.texts.get(place, {}).get(row["id"], "").split())
-    fields, target, refused = task.input_fields(row), written(task, reading, row, rationale), []
-    text, cut, whole = "", {}, len(tokens.encode(task.template.compose(reading, fields, rationale))) + 1
+    fields, target = task.input_fields(row), written(task, reading, row, rationale)
+    whole = len(tokens.encode(task.template.compose(reading, fields, rationale))) + 1
+    text, cut, refused = "", dict[str, int](), list[str]()
     try:
         text, cut = fitted(task, reading, fields, rationale, tokens, whole)
     except DataError as error:

@@ -181,7 +181,7 @@ def _shared_ids(splits: Mapping[str, Sequence[Read]]) -> list[str]:
         same = [read.id for read in splits[other] if read.id in fields and fields[read.id] != read.fields]
         if same:
             said.append(
-                f"Ids of {other} that are other examples of {one}: {len(same):,}, such as {same[0]}; an id has "
-                "one rationale, so make them differ."
+                f"Ids of {other} that are other examples of {one}: {len(same):,}, such as {same[0]}; an id "
+                "has one rationale, so make them differ."
             )
     return said

@@ -2,6 +2,7 @@
 
 import itertools
 import os
+import re
 import textwrap
 import unicodedata
 from collections.abc import Iterable, Iterator, Mapping
@@ -23,6 +24,7 @@ _CODES: Mapping[Kind, str] = {
 }
 _ALONE = ("unknown", "gone", "skipped")
 _LEAST = 10
+_CONTROLS = re.compile("[\x00-\x1f\x7f-\x9f\u202a-\u202e\u2066-\u2069]")
 
 
 def coloured(stream: TextIO) -> bool:
@@ -41,7 +43,7 @@ def text(inspection: Inspection, width: int, colours: bool) -> str:
     out = [inspection.title, ""]
     for line in (*inspection.leaks, *inspection.warnings):
         loud = line.startswith("LEAK")
-        wrapped = textwrap.wrap(line, width - 2, initial_indent="! ", subsequent_indent="  ")
+        wrapped = textwrap.wrap(safe(line), width, initial_indent="! ", subsequent_indent="  ")
         out += [f"\x1b[1;31m{one}\x1b[0m" if loud and colours else one for one in wrapped]
     out += [""] * bool(inspection.leaks or inspection.warnings)
     for marked in inspection.examples:
@@ -50,7 +52,7 @@ def text(inspection: Inspection, width: int, colours: bool) -> str:
         out += [*_legend(width, colours), ""]
     for section in inspection.sections:
         out += [*_section(section, width), ""]
-    return "\n".join(out).rstrip()
+    return "\n".join(line.rstrip() for line in out).rstrip()
 
 
 def _example(marked: Marked, width: int, colours: bool) -> Iterator[str]:
@@ -59,7 +61,7 @@ def _example(marked: Marked, width: int, colours: bool) -> Iterator[str]:
     head = f"{read.id} ({marked.why}): {read.length:,} tokens{cut}, {read.unknown:,} unknown"
     yield clipped(head, width)
     if read.refused:
-        yield from textwrap.wrap(f"does not fit: {read.refused}", width, initial_indent="  ")
+        yield from textwrap.wrap(safe(f"does not fit: {read.refused}"), width, initial_indent="  ")
     else:
         yield from _block("text", runs(shortened(marked.input, TEXT)), width, colours)
         yield from _block("tokens", _bordered(shortened(marked.input, TOKENS)), width, colours)
@@ -83,7 +85,7 @@ def _block(label: str, tokens: Iterable[Token | None], width: int, colours: bool
         code = _CODES.get(token.kind, "") if token is not None and colours else ""
         if code and token is not None and token.kind not in ("gone", "skipped"):
             shown = token.text
-        for part in _breakable(" ".join(shown.split("\n"))):
+        for part in _breakable(safe(shown)):
             if used + columns(part) > width - hanging:
                 part, used = part.lstrip(), 0
                 lines.append("")
@@ -131,7 +133,7 @@ def _legend(width: int, colours: bool) -> list[str]:
 def _section(section: Section, width: int) -> Iterator[str]:
     yield section.title.upper()
     for note in section.notes:
-        yield from textwrap.wrap(note, width)
+        yield from textwrap.wrap(safe(note), width)
     for chart in section.charts:
         yield from _bars(chart, width)
     for table in section.tables:
@@ -182,7 +184,7 @@ def table_lines(table: Table, width: int) -> list[str]:
 
 def _cell(text: str, width: int, most: int = 4) -> list[str]:
     """A cell in lines of a width."""
-    lines, rest = [""], " ".join(text.split())
+    lines, rest = [""], safe(" ".join(text.split()))
     for word in rest.split(" "):
         while columns(word) > width:
             head = _head(word, width)
@@ -192,6 +194,11 @@ def _cell(text: str, width: int, most: int = 4) -> list[str]:
         else:
             lines.append(word)
     return lines if len(lines) <= most else [*lines[: most - 1], clipped(f"{lines[most - 1]} …", width)]
+
+
+def safe(text: str) -> str:
+    """A text that a terminal shows and does not obey."""
+    return _CONTROLS.sub(" ", text)
 
 
 def columns(text: str) -> int:
@@ -218,5 +225,5 @@ def _head(text: str, width: int) -> str:
 
 def clipped(text: str, width: int) -> str:
     """A text within a width; what is gone is shown by a point."""
-    text = " ".join(text.split("\n"))
+    text = safe(text)
     return text if columns(text) <= width else f"{_head(text, width - 1)}…"
