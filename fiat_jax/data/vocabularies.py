@@ -78,7 +78,7 @@ class JsonTokens:
     def spans(self, text: str) -> list[Span]:
         """See `Tokens`."""
         encoding = self._tokenizer.encode(text, add_special_tokens=False)
-        return _with_marks(text, encoding.ids, encoding.offsets)
+        return _spans(text, encoding.ids, encoding.offsets)
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
@@ -106,7 +106,7 @@ class SentencePieceTokens:
     def spans(self, text: str) -> list[Span]:
         """See `Tokens`."""
         found = self._processor.encode(text, out_type="offset_mapping")
-        return _with_marks(text, found["ids"], found["offsets"])
+        return _spans(text, found["ids"], found["offsets"])
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
@@ -130,13 +130,9 @@ class ByteTokens:
         return [byte + 3 for byte in text.encode("utf-8")]
 
     def spans(self, text: str) -> list[Span]:
-        """See `Tokens`; the first byte of a character stands for all of it."""
-        of_characters = enumerate(character.encode("utf-8") for character in text)
-        return [
-            Span(byte + 3, at + bool(number), at + 1)
-            for at, encoded in of_characters
-            for number, byte in enumerate(encoded)
-        ]
+        """See `Tokens`; the last byte of a character stands for all of it."""
+        places = [(at, at + 1) for at, one in enumerate(text) for _ in one.encode("utf-8")]
+        return _spans(text, self.encode(text), places)
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
@@ -203,12 +199,17 @@ def _special_ids(path: str | Path, id_of: Callable[[str], int | None]) -> tuple[
     return pad, end
 
 
-def _with_marks(text: str, ids: Iterable[int], places: Sequence[tuple[int, int]]) -> list[Span]:
-    """Tokens with their places; a mark belongs to the letter that it stands on, with which it may be one."""
+def _spans(text: str, ids: Iterable[int], places: Sequence[tuple[int, int]]) -> list[Span]:
+    """Tokens with their places, each character in one of them.
+
+    The space that is put before a text is given the place of what comes next, and a mark that is made one
+    letter with what it stands on is given none.
+    """
     starts = [start for start, _ in places[1:]] + [len(text)]
     spans = []
-    for id, (start, end), before in zip(ids, places, starts, strict=True):
-        while end < before and unicodedata.combining(text[end]):
+    for id, (start, end), following in zip(ids, places, starts, strict=False):
+        end = min(end, following)
+        while end < following and unicodedata.combining(text[end]):
             end += 1
         spans.append(Span(id, start, end))
     return spans

@@ -63,8 +63,15 @@ def test_spans_are_the_ids_with_the_characters_that_each_stands_for(folder):
     assert [text[a:b] for _, a, b in tokens.spans(text) if "\n" in text[a:b]]
 
 
-def test_spans_of_bytes_give_a_character_to_its_first_byte():
-    assert ByteTokens().spans("aụ") == [(100, 0, 1), (228, 1, 2), (190, 2, 2), (168, 2, 2)]
+def test_spans_of_bytes_give_a_character_to_its_last_byte():
+    assert ByteTokens().spans("aụ") == [(100, 0, 1), (228, 1, 1), (190, 1, 1), (168, 1, 2)]
+
+
+def test_a_lost_letter_at_the_start_and_a_mark_on_one_belong_to_the_unknown_token(folder):
+    tokens = load_tokens(folder)
+    for text in ("ʘ", "ʘo", "ʘ\u0323 o"):
+        lost = [text[start:end] for id, start, end in tokens.spans(text) if id == tokens.unk_id]
+        assert lost == [text.rstrip(" o")]
 
 
 def test_the_real_ids_equal_those_of_transformers_t5_tokenizer(real_t5):

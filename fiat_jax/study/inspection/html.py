@@ -64,10 +64,10 @@ def _token(token: Token) -> str:
 
 
 def _marked(token: Token) -> str:
-    text = escape(token.text)
+    text = escape(name_of(token.text) if token.kind == "gone" else token.text)
     forms = {
         "unknown": f'<mark class="unknown">{text}</mark>',
-        "gone": f'<mark class="gone">{escape(name_of(token.text))}</mark>',
+        "gone": f'<mark class="gone">{text}</mark>',
         "cut": f"<del>{text}</del>",
         "target": f"<ins>{text}</ins>",
         "skipped": f' <i class="skipped">[{text}]</i> ',

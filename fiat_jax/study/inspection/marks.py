@@ -9,7 +9,7 @@ from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Reading
 from fiat_jax.data.vocabularies import Tokens
 from fiat_jax.study.inspection.letters import Letters
-from fiat_jax.study.inspection.reading import Read
+from fiat_jax.study.inspection.reading import Read, composed
 
 Kind = Literal["kept", "unknown", "gone", "cut", "target", "skipped"]
 """Read; an <unk> to the model; no token at all, as line breaks in T5; shortened away; written; not shown."""
@@ -55,13 +55,12 @@ class Marked:
 def mark(task: Task, reading: Reading, read: Read, why: str, letters: Letters) -> Marked:
     """Marks an example; what is cut stands where it would have been."""
     tokens = task.tokens()
-    fields = {
-        name: f"{text[: len(text) - gone]}{_CUT}{text[len(text) - gone :]}{_END}"
-        if (gone := read.cut.get(name, 0))
-        else text
-        for name, text in read.fields.items()
-    }
-    pieces = task.template.compose(reading, fields, read.rationale).split(_CUT)
+    parts = {**read.fields, "rationale": read.rationale}
+    for name, gone in read.cut.items():
+        end = len(parts[name]) - gone
+        parts[name] = f"{parts[name][:end]}{_CUT}{parts[name][end:]}{_END}"
+    rationale = parts.pop("rationale")
+    pieces = composed(task, reading, parts, rationale).split(_CUT)
     kept, holes, place = pieces[0], [], len(pieces[0])
     for piece in pieces[1:]:
         lost, _, more = piece.partition(_END)
@@ -77,12 +76,11 @@ def _tokens(text: str, tokens: Tokens, letters: Letters, kind: Kind = "kept") ->
     for id, start, end in tokens.spans(text):
         if start > done:
             yield from _gap(text[done:start], letters, kind)
-        start = max(start, done)
         if id == tokens.unk_id:
-            yield Token(text[start:end], "unknown")
+            yield from [Token(text[start:end], "unknown")] * (start < end)
         else:
             yield from _gap(text[start:end], letters, kind)
-        done = max(done, end)
+        done = end
     yield from _gap(text[done:], letters, kind)
 
 
@@ -153,7 +151,7 @@ def runs(tokens: Iterable[Token]) -> list[Token]:
     """Neighbours of one kind as one text."""
     out: list[Token] = []
     for token in tokens:
-        if out and out[-1].kind == token.kind != "skipped":
+        if out and out[-1].kind == token.kind not in ("gone", "skipped"):
             out[-1] = Token(out[-1].text + token.text, token.kind)
         else:
             out.append(token)

@@ -25,7 +25,7 @@ class Read:
       rationale: with single spaces; '' where there is none.
       given_label: whether that was written with the label in sight.
       text: the input as it is read; '' where it does not fit.
-      cut: how many characters at the end of a field are gone from it.
+      cut: how many characters are gone at the end of a field, or of the rationale by that name.
       target: what should be written.
       whole, length, target_length: of the input before it is cut, of `text`, and of the target.
       rationale_length: 0 where there is none.
@@ -112,12 +112,14 @@ def _read(
     place = fill(task.rationales or "", {"language": row["language"]})
     rationale = " ".join(rationales.texts.get(place, {}).get(row["id"], "").split())
     fields, target = task.input_fields(row), written(task, reading, row, rationale)
-    whole = len(tokens.encode(task.template.compose(reading, fields, rationale))) + 1
-    text, cut, refused = "", dict[str, int](), list[str]()
-    try:
-        text, cut = fitted(task, reading, fields, rationale, tokens, whole)
-    except DataError as error:
-        refused.append(str(error))
+    whole = composed(task, reading, fields, rationale)
+    needed = len(tokens.encode(whole)) + 1
+    text, cut, refused = whole, dict[str, int](), list[str]()
+    if needed > task.inputs_length:
+        try:
+            text, cut = fitted(task, reading, fields, rationale, tokens, whole)
+        except DataError as error:
+            text, refused = "", [str(error)]
     try:
         check_target(target, tokens, task.targets_length, "its target")
     except DataError as error:
@@ -133,7 +135,7 @@ def _read(
         text=text,
         cut=cut,
         target=target,
-        whole=whole,
+        whole=needed,
         length=len(ids) + 1 if text else 0,
         target_length=len(tokens.encode(target)) + 1,
         rationale_length=len(tokens.encode(rationale)) + 1 if rationale else 0,
@@ -147,23 +149,20 @@ def shorten(text: str, most: int) -> str:
     return text if len(text) <= most else f"{text[: most // 2]} … {text[-most // 2 :]}"
 
 
+def composed(task: Task, reading: Reading, fields: Mapping[str, str], rationale: str) -> str:
+    """The whole input of an example, with nothing cut."""
+    return task.template.compose(reading, fields, rationale)
+
+
 def fitted(
-    task: Task,
-    reading: Reading,
-    fields: Mapping[str, str],
-    rationale: str,
-    tokens: Tokens,
-    whole: int,
+    task: Task, reading: Reading, fields: Mapping[str, str], rationale: str, tokens: Tokens, whole: str
 ) -> tuple[str, dict[str, int]]:
-    """The input within its length, and how many characters at the end of a field are gone for that.
+    """An input that is too long, within its length; and how many characters of which field are gone.
 
     Raises:
       DataError: what must not be cut is too long.
     """
     template = task.template
-    text = template.compose(reading, fields, rationale)
-    if whole <= task.inputs_length:
-        return text, {}
-    short, _ = template.fit(reading, fields, rationale, tokens, task.inputs_length, "its input")
+    text, _ = template.fit(reading, fields, rationale, tokens, task.inputs_length, "its input")
     times = template.compose(reading, {**fields, template.cut: "\0"}, rationale).count("\0")
-    return short, {template.cut: (len(text) - len(short)) // times}
+    return text, {template.cut: (len(whole) - len(text)) // times}

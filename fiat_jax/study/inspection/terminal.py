@@ -97,12 +97,9 @@ def _block(label: str, tokens: Iterable[Token | None], width: int, colours: bool
 
 def _bracketed(token: Token) -> str:
     text, kind = token
-    forms = {
-        "unknown": f"<unk:{text.strip()}>",
-        "gone": f"<gone:{name_of(text)}>",
-        "cut": f"[cut:{text}]",
-        "skipped": f" (... {text} ...) ",
-    }
+    if kind == "gone":
+        return f"<gone:{name_of(text)}>"
+    forms = {"unknown": f"<unk:{text.strip()}>", "cut": f"[cut:{text}]", "skipped": f" (... {text} ...) "}
     return forms.get(kind, text)
 
 
