@@ -22,7 +22,7 @@ mark, del, ins, .t { color: inherit; background: none; text-decoration: none }
 mark.unknown { background: #f2b84b; color: #000; border: 1px solid #000; padding: 0 1px }
 mark.gone { white-space: nowrap; border: 1px dashed currentColor; font-size: .75em; padding: 0 2px }
 del { text-decoration: line-through; opacity: .6 }
-ins { border-bottom: 3px double #2a7f62 }
+ins { border-bottom: 3px double #2f9673 }
 i.skipped { opacity: .6 }
 .t { border-bottom: 2px solid #6f8fbd; margin-right: 2px }
 .t mark.unknown { border-width: 0 0 0 0; outline: 1px solid currentColor }
