@@ -5,7 +5,6 @@ import re
 import subprocess
 import sys
 import time
-from dataclasses import replace
 from html.parser import HTMLParser
 
 import pytest
@@ -17,7 +16,8 @@ from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Template
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning.prompts import Prompt
-from fiat_jax.study.inspection import html, terminal
+from fiat_jax.study.inspection import terminal
+from fiat_jax.study.inspection.html import write_html
 from fiat_jax.study.inspection.inspecting import inspect_task
 from fiat_jax.study.inspection.lengths import percentile
 from fiat_jax.study.inspection.terminal import coloured, columns
@@ -231,13 +231,14 @@ def test_before_annotation_the_absent_file_is_named_and_the_instruction_is_read(
     assert any("none.sqlite is not there yet; `fiat annotate`" in warning for warning in inspection.warnings)
 
 
-def test_rows_that_do_not_fit_are_named_and_the_rest_is_shown(make):
+def test_rows_that_do_not_fit_are_named_and_the_rest_is_shown(make, tmp_path):
     rows = [example("a"), example("b", question="who " * 200), example("c", answer="very " * 100)]
     inspection = seen(make(train=rows, inputs_length=120))
     (warning,) = [one for one in inspection.warnings if "do not fit" in one]
     assert "of train that do not fit and would stop a run: 2, such as b: its input: expected" in warning
     assert "does not fit: its input" in terminal.text(inspection, 100, False)
-    html._example(inspection.examples[1])
+    write_html(tmp_path / "page.html", inspection)
+    assert "<p>does not fit: its input" in (tmp_path / "page.html").read_text(encoding="utf-8")
 
 
 def test_letters_that_are_lost_are_counted_by_field_and_language_with_words(make):
@@ -387,5 +388,5 @@ def test_ten_thousand_rows_and_ten_thousand_more_take_less_than_a_minute(make):
 
     task = make(train=rows("train"), test=rows("test"), vocabulary="byte", inputs_length=4096)
     start = time.process_time()
-    assert not seen(replace(task)).leaks
+    assert not seen(task).leaks
     assert time.process_time() - start < 60
