@@ -133,6 +133,11 @@ COMMANDS = {
         "fiat_jax.cli.importing:import_adapter", "make a run of a PEFT adapter", "starts", "import"
     ),
     "merge": Command("fiat_jax.cli.merge:merge", "put an adapter into its base, or take it out", "reads"),
+    "inspect": Command(
+        "fiat_jax.cli.inspection:inspect",
+        "look at examples as the model reads them, and for leaks between splits",
+        flags=("output", "strict"),
+    ),
     "tasks": Command("fiat_jax.cli.tasks:tasks", "list the tasks and show what the model reads"),
 }
 """The commands, in the order of a first use."""

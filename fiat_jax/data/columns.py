@@ -101,8 +101,8 @@ def restored(kind: Any, value: Any) -> Any:
     """A value that JSON has carried, as its type has it.
 
     Args:
-      kind: bool, int, float, str, Any, None, or tuples, lists, dicts and mappings with names as keys, named tuples,
-        dataclasses and unions of such types.
+      kind: bool, int, float, str, Any, None, or tuples, lists, dicts and mappings with names as keys, named
+        tuples, dataclasses and unions of such types.
       value: what JSON gives.
 
     Raises:

@@ -2,15 +2,24 @@
 
 import functools
 import json
+import unicodedata
 from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from fiat_jax.errors import ConfigError
 from fiat_jax.paths import at, is_remote, local_copy
 
 FILES = ("tokenizer.json", "spiece.model")
 """What a vocabulary is read from, best first."""
+
+
+class Span(NamedTuple):
+    """A token and the characters that it stands for, text[start:end]."""
+
+    id: int
+    start: int
+    end: int
 
 
 class Tokens(Protocol):
@@ -30,6 +39,9 @@ class Tokens(Protocol):
 
     def encode(self, text: str) -> list[int]:
         """The ids of a text, without an end."""
+
+    def spans(self, text: str) -> list[Span]:
+        """The same ids with their places in the text, in order; a character may belong to none."""
 
     def decode(self, ids: Iterable[int]) -> str:
         """The text of ids up to the first end; pads and unknown tokens leave no trace."""
@@ -63,6 +75,11 @@ class JsonTokens:
         """See `Tokens`."""
         return self._tokenizer.encode(text, add_special_tokens=False).ids
 
+    def spans(self, text: str) -> list[Span]:
+        """See `Tokens`."""
+        encoding = self._tokenizer.encode(text, add_special_tokens=False)
+        return _spans(text, encoding.ids, encoding.offsets)
+
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
         return self._tokenizer.decode(_words(self, ids), skip_special_tokens=True)
@@ -86,6 +103,11 @@ class SentencePieceTokens:
         """See `Tokens`."""
         return self._processor.encode(text)
 
+    def spans(self, text: str) -> list[Span]:
+        """See `Tokens`."""
+        found = self._processor.encode(text, out_type="offset_mapping")
+        return _spans(text, found["ids"], found["offsets"])
+
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
         return self._processor.decode(_words(self, ids))
@@ -106,6 +128,11 @@ class ByteTokens:
     def encode(self, text: str) -> list[int]:
         """See `Tokens`."""
         return [byte + 3 for byte in text.encode("utf-8")]
+
+    def spans(self, text: str) -> list[Span]:
+        """See `Tokens`; the last byte of a character stands for all of it."""
+        places = [(at, at + 1) for at, one in enumerate(text) for _ in one.encode("utf-8")]
+        return _spans(text, self.encode(text), places)
 
     def decode(self, ids: Iterable[int]) -> str:
         """See `Tokens`."""
@@ -170,6 +197,22 @@ def _special_ids(path: str | Path, id_of: Callable[[str], int | None]) -> tuple[
             f"{path}: expected a T5's vocabulary, with <pad> or <s> and </s>, found {pad} and {end} as ids."
         )
     return pad, end
+
+
+def _spans(text: str, ids: Iterable[int], places: Sequence[tuple[int, int]]) -> list[Span]:
+    """Tokens with their places, each character in one of them.
+
+    The space that is put before a text is given the place of what comes next, and a mark that is made one
+    letter with what it stands on is given none.
+    """
+    starts = [start for start, _ in places[1:]] + [len(text)]
+    spans = []
+    for id, (start, end), following in zip(ids, places, starts, strict=False):
+        end = min(end, following)
+        while end < following and unicodedata.combining(text[end]):
+            end += 1
+        spans.append(Span(id, start, end))
+    return spans
 
 
 def _words(tokens: Tokens, ids: Iterable[int]) -> list[int]:

@@ -1,4 +1,4 @@
-"""Line charts and intervals as SVG, in the looks of a run's report."""
+"""Line charts, intervals and histograms as SVG, in the looks of a run's report."""
 
 from collections.abc import Callable, Mapping, Sequence
 from html import escape
@@ -11,6 +11,8 @@ STYLE = "svg text { font: 12px system-ui, sans-serif; fill: #555 }"
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 740, 260, 56, 250, 12, 40
 _LINE = 14
+_WITHIN = f'fill="{COLOURS[0]}"'
+_BEYOND = f'fill="none" stroke="{COLOURS[1]}" stroke-width="1.5"'
 
 
 def lines(
@@ -94,6 +96,53 @@ def intervals(title: str, rows: Mapping[str, tuple[float, float, float]]) -> str
     return _svg(title, foot + _BOTTOM, drawn)
 
 
+def histogram(title: str, rows: Mapping[str, Sequence[int]], step: int, limit: int | None = None) -> str:
+    """Histograms one above the other over one axis, each up to its own highest bar.
+
+    Bars beyond a limit are outlined and not filled, and a legend says so.
+
+    Args:
+      title: what is read from left to right.
+      rows: by name, how many are in 1 to step, step + 1 to 2 step, ...; a bar begins after the limit.
+      step: the width of a bar.
+      limit: the highest value that is within; None where there is no limit.
+    """
+    left, high, gap, width = 110, 44, 12, 560
+    bins = max(map(len, rows.values()))
+    inside = bins if limit is None else -(-limit // step)
+    right = (bins if limit is None else bins - inside) * step + (limit or 0)
+    wide, foot = width - left - 24, _TOP + (high + gap) * len(rows)
+    drawn = []
+    for at, (name, counts) in enumerate(rows.items()):
+        base = _TOP + (high + gap) * (at + 1) - gap
+        drawn += [
+            f'<text x="{left - 10}" y="{base - 4}" text-anchor="end">{escape(name)}</text>',
+            f'<path d="M{left},{base}h{wide}" stroke="#bbb"/>',
+        ]
+        bars = [
+            f"M{left + wide * number / bins:.1f},{base}v{-high * count / max(counts):.1f}"
+            f"h{wide / bins - 1:.1f}V{base}z"
+            for number, count in enumerate(counts)
+        ]
+        for some, paint in ((slice(inside), _WITHIN), (slice(inside, None), _BEYOND)):
+            if path := "".join(bar for bar, count in zip(bars[some], counts[some], strict=True) if count):
+                drawn.append(f'<path d="{path}" {paint}/>')
+    drawn += [
+        f'<text x="{left}" y="{foot + 14}">0</text>',
+        f'<text x="{left + wide}" y="{foot + 14}" text-anchor="end">{right:,}</text>',
+        f'<text x="{left + wide / 2}" y="{foot + 14}" text-anchor="middle">{escape(title)}</text>',
+    ]
+    if limit is not None:
+        x = left + wide * inside / bins
+        drawn.append(f'<path d="M{x:.1f},{_TOP}V{foot}" stroke="#777" stroke-dasharray="4 4"/>')
+        keys = {f"up to {limit:,}": _WITHIN, "longer": _BEYOND}
+        for number, (name, paint) in enumerate(keys.items()):
+            x = left + 150 * number
+            drawn.append(f'<rect x="{x}" y="{foot + 26}" width="12" height="12" {paint}/>')
+            drawn.append(f'<text x="{x + 18}" y="{foot + 36}">{escape(name)}</text>')
+    return _svg(title, foot + (46 if limit is not None else 22), drawn, width)
+
+
 def _path(curve: Sequence[Point], place: Callable[[float, float], Point]) -> str:
     return " ".join("{:.1f},{:.1f}".format(*place(*point)) for point in curve)
 
@@ -110,7 +159,7 @@ def _apart(labels: list[tuple[float, str]], foot: float) -> list[tuple[float, st
     return moved
 
 
-def _svg(title: str, height: float, parts: Sequence[str]) -> str:
-    size = f'width="{_WIDTH}" height="{height}" viewBox="0 0 {_WIDTH} {height}"'
+def _svg(title: str, height: float, parts: Sequence[str], width: int = _WIDTH) -> str:
+    size = f'width="{width}" height="{height}" viewBox="0 0 {width} {height}"'
     head = f'<svg xmlns="http://www.w3.org/2000/svg" {size} role="img" aria-label="{escape(title)}">'
     return f"{head}<style>{STYLE}</style>\n" + "\n".join(parts) + "\n</svg>\n"

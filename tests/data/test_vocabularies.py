@@ -54,6 +54,26 @@ def test_ids_and_text_equal_those_of_transformers(folder):
     assert (tokens.unk_id, tokens.size) == (reference.unk_token_id, len(reference))
 
 
+def test_spans_are_the_ids_with_the_characters_that_each_stands_for(folder):
+    tokens = load_tokens(folder)
+    for text in SAMPLE:
+        assert [span.id for span in tokens.spans(text)] == tokens.encode(text)
+    text = "who ŵrote\nthe bʘʘk"
+    assert [text[a:b] for id, a, b in tokens.spans(text) if id == tokens.unk_id][-1] == "ʘʘ"
+    assert [text[a:b] for _, a, b in tokens.spans(text) if "\n" in text[a:b]]
+
+
+def test_spans_of_bytes_give_a_character_to_its_last_byte():
+    assert ByteTokens().spans("aụ") == [(100, 0, 1), (228, 1, 1), (190, 1, 1), (168, 1, 2)]
+
+
+def test_a_lost_letter_at_the_start_and_a_mark_on_one_belong_to_the_unknown_token(folder):
+    tokens = load_tokens(folder)
+    for text in ("ʘ", "ʘo", "ʘ\u0323 o"):
+        lost = [text[start:end] for id, start, end in tokens.spans(text) if id == tokens.unk_id]
+        assert lost == [text.rstrip(" o")]
+
+
 def test_the_real_ids_equal_those_of_transformers_t5_tokenizer(real_t5):
     from transformers import T5TokenizerFast
 
@@ -115,6 +135,7 @@ def test_a_sentencepiece_model_gives_seqio_the_same_ids_and_t5s_sentinels(tmp_pa
     for text in SAMPLE[:8]:
         assert vocabulary.encode(text) == tokens.encode(text)
         assert vocabulary.encode_tf(tf.constant(text)).numpy().tolist() == tokens.encode(text)
+        assert [span.id for span in tokens.spans(text)] == tokens.encode(text)
     assert vocabulary.vocab_size == tokens.size + 100
     assert (tokens.pad_id, tokens.eos_id, tokens.unk_id) == (0, 1, 2)
     assert tokens.decode([*tokens.encode("who wrote"), 1, 7]) == "who wrote"

@@ -4,7 +4,7 @@ import re
 from itertools import pairwise
 from xml.etree import ElementTree
 
-from fiat_jax.study.charts import intervals, lines
+from fiat_jax.study.charts import histogram, intervals, lines
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -38,3 +38,18 @@ def test_an_interval_holds_its_value_and_zero_is_drawn_where_it_lies_within():
     for bar, circle in zip(bars, root.iter(f"{SVG}circle"), strict=True):
         low, high = re.fullmatch(r"M([\d.]+),[\d.]+H([\d.]+)", bar).groups()
         assert float(low) <= float(circle.get("cx")) <= float(high)
+
+
+def test_bars_beyond_the_limit_are_outlined_and_stand_right_of_its_line():
+    picture = histogram("tokens <in>", {"train": [4, 8, 0, 2], "test": [1, 0, 0, 0]}, 10, 20)
+    root = ElementTree.fromstring(picture)
+    bars = [one for one in root.iter(f"{SVG}path") if one.get("d").endswith("z")]
+    within = [one for one in bars if one.get("fill") != "none"]
+    (beyond,) = [one for one in bars if one.get("fill") == "none"]
+    (line,) = [one for one in root.iter(f"{SVG}path") if one.get("stroke-dasharray")]
+    edge = float(re.match(r"M([\d.]+)", line.get("d"))[1])
+    first, second = re.findall(r"M([\d.]+),(\d+)v-([\d.]+)h([\d.]+)", within[0].get("d"))
+    assert len(within) == 2 and float(second[2]) == 2 * float(first[2])
+    assert float(second[0]) + float(second[3]) <= edge <= float(re.match(r"M([\d.]+)", beyond.get("d"))[1])
+    assert "up to 20" in picture and "longer" in picture and "tokens &lt;in&gt;" in picture
+    assert "longer" not in histogram("tokens", {"train": [1]}, 1)

@@ -6,11 +6,12 @@
 - `fitting`: a long input made to fit. `losses`: how much that takes from many.
 """
 
-from fiat_jax.data.templates.fitting import Cut, Filling, Fitted, Lost
+from fiat_jax.data.templates.fitting import RATIONALE, Cut, Filling, Fitted, Lost
 from fiat_jax.data.templates.losses import Loss, Tally, describe_losses
 from fiat_jax.data.templates.template import VARIANTS, Reading, Template, Variant, check_target
 
 __all__ = [
+    "RATIONALE",
     "VARIANTS",
     "Cut",
     "Filling",

@@ -13,7 +13,7 @@ from fiat_jax.study.page import table
 
 _WIDTH, _HEIGHT, _LEFT, _RIGHT, _TOP, _BOTTOM = 720, 260, 56, 150, 26, 34
 _COLOURS = {
-    "start": "#222",
+    "start": "currentColor",
     "ape": "#5b7db1",
     "paraphrase": "#8aa4c8",
     "opro": "#c2542d",
@@ -100,7 +100,7 @@ def draw(tried: Sequence[_Tried]) -> str:
         f'<path d="M{_LEFT},{_TOP}V{base}H{right}" fill="none" stroke="#bbb"/>',
         *(_text(_LEFT - 8, float(y(value)) + 4, f"{value:.3g}", "end") for value in (low, high)),
         _text(right, base + 20, f"candidate {len(tried) - 1}", "end"),
-        f'<path d="M{_LEFT},{y(start)}H{right}" stroke="#222" stroke-dasharray="4 4"/>',
+        f'<path d="M{_LEFT},{y(start)}H{right}" stroke="currentColor" stroke-dasharray="4 4"/>',
         f'<path d="{steps}" fill="none" stroke="#999" stroke-width="1.4"/>',
         *(circle(*dot, f'r="4" fill="{_paint(dot[1])}"') for dot in dots),
         *(circle(*ring, f'r="7" fill="none" stroke="{_paint(ring[1])}"') for ring in rings),
@@ -123,7 +123,7 @@ def _legend(methods: Mapping[str, str]) -> str:
         "on all examples": f'<circle cx="{left}" cy="TOP" r="6" fill="none" stroke="#777"/>',
         "untouched ones": f'<path d="M{left},TOP{_CROSS}" stroke="#777" stroke-width="1.6"/>',
         "best so far": f'{line}"#999" stroke-width="1.4"/>',
-        "the start, on all": f'{line}"#222" stroke-dasharray="4 4"/>',
+        "the start, on all": f'{line}"currentColor" stroke-dasharray="4 4"/>',
     }
     tops = (_TOP + 19 * at for at in range(len(keys)))
     return "".join(
