@@ -137,7 +137,7 @@ def train_step(flags: argparse.Namespace, examples, repeats: int) -> tuple[float
     from fiat_jax.training.prefetch import Prefetch
 
     base = Base(str(flags.base), dtype="float32")
-    network = assemble(Experiment(task(flags, None), base, LoRA(rank=16), "fiat", Mesh()), seed=0)
+    network = assemble(Experiment(task(flags, None), base, "fiat", LoRA(rank=16), Mesh()), seed=0)
     model = network.model.clone(train=True)
     state = create_state(model, AdamW(learning_rate=1e-3).build(100), network.learned)
     places = state_shardings(state, network.placement, network.mesh)
