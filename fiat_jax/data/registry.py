@@ -51,7 +51,7 @@ def register_task(
     Raises:
       ConfigError: see `Task`, `Template` and `register`.
     """
-    places = {"train": train, "validation": validation, "test": test}
+    places: dict[str, Any] = {"train": train, "validation": validation, "test": test}
     parquet = all(place.endswith((".parquet", "/")) for place in places.values() if place)
     if cut is None:
         cut = (template_fields(input) or ("",))[-1]

@@ -3,12 +3,14 @@
 import hashlib
 import re
 from collections import defaultdict
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal
 
 from fiat_jax.data.metrics import METRICS
-from fiat_jax.data.sources import SPLITS, Jsonl, Parquet, Row, Tfds
+from fiat_jax.data.preprocessors import Preprocessor, flattened
+from fiat_jax.data.sources import SPLITS, Json, Jsonl, Parquet, Row, Tfds
+from fiat_jax.data.tables import Table
 from fiat_jax.data.templates import VARIANTS, Reading, Template, Variant
 from fiat_jax.data.vocabularies import Tokens, load_tokens
 from fiat_jax.errors import ConfigError, DataError
@@ -28,6 +30,9 @@ class Task:
       vocabulary: a folder, file or hub id with tokenizer.json or spiece.model, or 'byte'.
       rationales: a rationale store or JSONL file, by example id; may hold {language}. None: neither fiat nor
         distillation.
+      rationale_field: the field of a row with a rationale of its own, in the place of `rationales`. It is
+        taken to be written with the label in sight, as a human's is: see `given_labels`.
+      preprocessor: what makes flat rows of those of the source; None where they are flat.
       languages: those to use; they stand for {language} in places, or choose rows by `language_field`.
       id_field, answer_field, language_field: names in the rows. An answer may be a list of good ones, of
         which the first is the target.
@@ -43,10 +48,12 @@ class Task:
     """
 
     name: str
-    source: Jsonl | Parquet | Tfds
+    source: Jsonl | Json | Table | Parquet | Tfds
     template: Template
     vocabulary: str
     rationales: str | None = None
+    rationale_field: str | None = None
+    preprocessor: Preprocessor | None = None
     languages: tuple[str, ...] = ()
     id_field: str = "id"
     answer_field: str = "answer"
@@ -68,7 +75,12 @@ class Task:
             raise ConfigError(f"Task.languages: expected each once, found {', '.join(self.languages)}.")
         if not self.languages and (self.source.by_language() or "{language}" in (self.rationales or "")):
             raise ConfigError("Task.languages: expected what {language} in the paths stands for, found none.")
-        for label in ("answer", self.answer_field):
+        if self.rationales and self.rationale_field:
+            raise ConfigError(
+                f"Task.rationale_field: expected None beside Task.rationales = {self.rationales!r}, found "
+                f"{self.rationale_field!r}; leave out one of the two."
+            )
+        for label in ("answer", self.answer_field, self.rationale_field):
             if label in template_fields(self.template.input):
                 raise ConfigError(
                     f"Template.input: expected no label in the input, found {{{label}}}; remove it."
@@ -91,11 +103,12 @@ class Task:
 
     def variants(self) -> tuple[Variant, ...]:
         """The variants there are; fiat and distillation need rationales."""
-        return VARIANTS if self.rationales else VARIANTS[:2]
+        return VARIANTS if self.rationales or self.rationale_field else VARIANTS[:2]
 
     def readings(self) -> tuple[Reading, ...]:
         """The variants, and what distillation reads besides."""
-        return (*self.variants(), "explanation") if self.rationales else self.variants()
+        variants = self.variants()
+        return (*variants, "explanation") if "distillation" in variants else variants
 
     def seqio_name(self, reading: Reading, language: str = "") -> str:
         """The name of a reading in seqio: of one language, or of all."""
@@ -150,7 +163,8 @@ class Task:
 
     def labels(self) -> tuple[str, ...]:
         """The fields that hold the label, which no prompt may read."""
-        return (self.answer_field, *template_fields(self.template.target))
+        own = (self.rationale_field,) if self.rationale_field else ()
+        return (self.answer_field, *own, *template_fields(self.template.target))
 
     def input_fields(self, row: Mapping[str, Any]) -> dict[str, str]:
         """What the names of the input template stand for in a row; null is empty text."""
@@ -177,7 +191,7 @@ class Task:
     def _read(self, split: str, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         lines: dict[str, str] = {}
         found = set()
-        for source_row in self.source.rows(split, languages):
+        for source_row in self.flat(self.source.rows(split, languages)):
             row, where = self.checked(source_row), source_row.where
             if row["id"] in lines:
                 raise DataError(
@@ -208,6 +222,14 @@ class Task:
                 )
             chosen |= {(language, id) for id in sorted(ids, key=_hash)[: self.holdout]}
         yield from (row for row in rows if ((row["language"], row["id"]) in chosen) == held)
+
+    def flat(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Rows of the source as the preprocessor gives them.
+
+        Raises:
+          DataError: one is not of its format; the message names file and line, and the field.
+        """
+        return flattened(self.preprocessor, rows) if self.preprocessor else iter(rows)
 
     def checked(self, row: Row) -> dict[str, Any]:
         """The row with 'id' and 'language' as text.
