@@ -91,9 +91,9 @@ def test_ids_that_files_do_not_have_are_of_what_rows_hold_wherever_they_stand(tm
 
 
 def test_rows_of_their_own_rationales_go_with_no_file_of_others():
-    with pytest.raises(ConfigError, match="expected None beside Task.rationales = 'r.jsonl', found 'explan"):
+    with pytest.raises(ConfigError, match=r"expected None beside Task\.rationales = 'r.jsonl', found"):
         recipe("gsm8k", "Task.rationales=r.jsonl")
-    with pytest.raises(ConfigError, match="expected no label in the input, found {explanation}"):
+    with pytest.raises(ConfigError, match=r"expected no label in the input, found \{explanation\}"):
         recipe("gsm8k", "Template.input='{question} {explanation}'")
     assert "explanation" in recipe("gsm8k").labels()
 

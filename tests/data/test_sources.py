@@ -150,9 +150,9 @@ def test_what_is_wrong_in_a_table_is_said_with_its_line(tmp_path, text, settings
 
 
 def test_a_table_is_set_up_for_one_delimiter_and_columns_that_differ():
-    with pytest.raises(ConfigError, match="Table.delimiter: expected one character, found '<>'"):
+    with pytest.raises(ConfigError, match=r"Table\.delimiter: expected one character, found '<>'"):
         Table(train="t.csv", delimiter="<>")
-    with pytest.raises(ConfigError, match="Table.columns: expected each column once, found 'a' again"):
+    with pytest.raises(ConfigError, match=r"Table\.columns: expected each column once, found 'a' again"):
         Table(train="t.csv", columns=("a", "b", "a"))
 
 
