@@ -66,9 +66,9 @@ def test_a_recipe_whose_files_are_absent_says_where_they_are_had(name, tmp_path)
     (tmp_path / "data").unlink()
     task = load_task(f"recipes/{name}.gin", "Task.vocabulary=byte")
     remedy = f"download it from {task.source.address}," if task.source.address else "check the path"
-    with pytest.raises(DataError, match=remedy.replace("?", r"\?")) as caught:
+    with pytest.raises(DataError) as caught:
         list(task.rows(task.splits()[0]))
-    assert "data/" in str(caught.value) and "\n" not in str(caught.value)
+    assert str(caught.value).startswith("data/") and remedy in str(caught.value)
 
 
 def test_ids_that_files_do_not_have_are_of_what_rows_hold_wherever_they_stand(tmp_path):
