@@ -15,10 +15,14 @@ if TYPE_CHECKING:
     from fiat_jax.adapters.soft_prompt import SoftPrompt as SoftPrompt
     from fiat_jax.checkpoints.base import Base as Base
     from fiat_jax.config.runs import open_predictor as open_predictor
+    from fiat_jax.config.tasks import load_task as load_task
+    from fiat_jax.data.registry import register as register
     from fiat_jax.data.registry import register_task as register_task
+    from fiat_jax.data.sources import Json as Json
     from fiat_jax.data.sources import Jsonl as Jsonl
     from fiat_jax.data.sources import Parquet as Parquet
     from fiat_jax.data.sources import Tfds as Tfds
+    from fiat_jax.data.tables import Table as Table
     from fiat_jax.data.tasks import Task as Task
     from fiat_jax.data.templates import Template as Template
     from fiat_jax.decoding.search import BeamSearch as BeamSearch
@@ -54,6 +58,7 @@ _PLACES = {
     "Gemini": "reasoning.clients",
     "Greedy": "decoding.search",
     "IA3": "adapters.ia3",
+    "Json": "data.sources",
     "Jsonl": "data.sources",
     "LoRA": "adapters.lora",
     "Local": "reasoning.clients",
@@ -68,10 +73,13 @@ _PLACES = {
     "T5": "models.transformer",
     "T5Config": "models.config",
     "T5Reasoner": "study.t5_reasoner",
+    "Table": "data.tables",
     "Task": "data.tasks",
     "Template": "data.templates",
     "Tfds": "data.sources",
+    "load_task": "config.tasks",
     "open_predictor": "config.runs",
+    "register": "data.registry",
     "register_task": "data.registry",
 }
 

@@ -21,13 +21,33 @@ CLIENTS = {
 }
 """Ways to reach the large model: what keeps the protocol `reasoning.calls.Client`."""
 
+PREPROCESSORS = {
+    "Squad": "fiat_jax.data.preprocessors.qa:Squad",
+    "TydiqaGoldp": "fiat_jax.data.preprocessors.qa:TydiqaGoldp",
+    "XtremeUp": "fiat_jax.data.preprocessors.qa:XtremeUp",
+    "AfriqaGold": "fiat_jax.data.preprocessors.qa:AfriqaGold",
+    "XorAttriqa": "fiat_jax.data.preprocessors.inference:XorAttriqa",
+    "Esnli": "fiat_jax.data.preprocessors.inference:Esnli",
+    "CommonsenseQa": "fiat_jax.data.preprocessors.choices:CommonsenseQa",
+    "Ecqa": "fiat_jax.data.preprocessors.choices:Ecqa",
+    "Aqua": "fiat_jax.data.preprocessors.choices:Aqua",
+    "Gsm8k": "fiat_jax.data.preprocessors.problems:Gsm8k",
+    "Mgsm": "fiat_jax.data.preprocessors.problems:Mgsm",
+    "StrategyQa": "fiat_jax.data.preprocessors.problems:StrategyQa",
+    "CotTable": "fiat_jax.data.preprocessors.problems:CotTable",
+}
+"""Formats of public data sets: what keeps the protocol `data.preprocessors.base.Preprocessor`."""
+
 SETTINGS = {
     "Task": "fiat_jax.data.tasks:Task",
     "Regime": "fiat_jax.data.regimes:Regime",
     "Template": "fiat_jax.data.templates.template:Template",
     "Jsonl": "fiat_jax.data.sources:Jsonl",
+    "Json": "fiat_jax.data.sources:Json",
+    "Table": "fiat_jax.data.tables:Table",
     "Parquet": "fiat_jax.data.sources:Parquet",
     "Tfds": "fiat_jax.data.sources:Tfds",
+    **PREPROCESSORS,
     "Base": "fiat_jax.checkpoints.base:Base",
     "LoRA": "fiat_jax.adapters.lora:LoRA",
     "DoRA": "fiat_jax.adapters.dora:DoRA",
@@ -64,7 +84,7 @@ SETTINGS = {
 }
 """Frozen dataclasses by gin name."""
 
-PROTOCOLS = {"Client": tuple(CLIENTS)}
+PROTOCOLS = {"Client": tuple(CLIENTS), "Preprocessor": tuple(PREPROCESSORS)}
 """Which settings may stand where an annotation names a protocol."""
 
 

@@ -81,14 +81,26 @@ def converting(place: str, encoding: str) -> str:
     return f"convert it: iconv -f {encoding} -t UTF-8 {place} > {path.with_suffix(f'.utf8{path.suffix}')}"
 
 
+def not_utf8(where: str, name: str, text: bytes) -> DataError:
+    """What is said of text that is not UTF-8.
+
+    Args:
+      where: where it stands.
+      name: of its file.
+      text: it.
+    """
+    encoding = seeming_encoding(text) or "another encoding"
+    return DataError(
+        f"{where}: expected UTF-8, found what seems to be {encoding}; {converting(name, encoding)}."
+    )
+
+
 def _row(line: bytes, required: tuple[str, ...], where: str, name: str) -> dict[str, Any]:
     try:
         row = json.loads(line)
     except ValueError as error:  # JSON or UTF-8
-        if encoding := seeming_encoding(line):
-            raise DataError(
-                f"{where}: expected UTF-8, found what seems to be {encoding}; {converting(name, encoding)}."
-            ) from None
+        if seeming_encoding(line):
+            raise not_utf8(where, name, line) from None
         hint = ""
         if PurePath(name).suffix.lower() in (".csv", ".tsv", ".json"):
             hint = f"; `fiat init --data {name}` makes JSON lines of it"

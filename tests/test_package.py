@@ -15,6 +15,7 @@ import fiat_jax
 from fiat_jax import configurables
 from fiat_jax.config import parse
 from fiat_jax.config.files import SHIPPED
+from fiat_jax.data.preprocessors import Preprocessor
 from fiat_jax.reasoning import Client
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -160,11 +161,18 @@ def test_every_configurable_is_where_the_table_says(name):
     if name in configurables.SETTINGS:
         assert configurables.name_of(target) == name
         assert target.__dataclass_params__.frozen
-    assert configurables.parameters(name)
+    assert configurables.parameters(name) or name in configurables.PREPROCESSORS
 
 
-def test_a_protocol_is_kept_by_the_settings_that_the_table_gives_it():
-    (keepers,) = configurables.PROTOCOLS.values()
+def test_the_protocol_of_preprocessors_is_kept_by_those_of_the_table():
+    keepers = configurables.PROTOCOLS["Preprocessor"]
+    for name in keepers:
+        assert configurables.load(name).rows.__annotations__ == Preprocessor.rows.__annotations__
+    assert set(configurables.names_in(Preprocessor | None)) == set(keepers)
+
+
+def test_the_protocol_of_clients_is_kept_by_those_of_the_table():
+    keepers = configurables.PROTOCOLS["Client"]
     members = {name for name in vars(Client) if not name.startswith("_")}
     assert members == {"model", "payload", "complete"}
     for name in keepers:

@@ -1,6 +1,7 @@
 """Tasks, from rows to batches of token ids and scores; the only room that knows seqio and TensorFlow.
 
-- `sources`: where rows are. `templates`: what becomes of one. `tasks`: both together, by name.
+- `sources`, `tables`: where rows are. `preprocessors`: how public data sets have them.
+- `templates`: what becomes of a row. `tasks`: both together, by name.
 - `vocabularies`: text to ids, also without TensorFlow; `seqio_vocabularies`: the same for seqio.
 - `rendering`: rows joined with their rationales, as text; `unlabelled`: the same for rows without answers.
 - `registry`: tasks as seqio knows them. `pipeline`: from there to token ids. `batches`: from there to arrays,
@@ -20,7 +21,8 @@ if TYPE_CHECKING:
     from fiat_jax.data.pipeline import Counts, Examples, load_examples
     from fiat_jax.data.registry import register, register_task
     from fiat_jax.data.seqio_vocabularies import load_vocabulary
-    from fiat_jax.data.sources import Jsonl, Parquet, Tfds
+    from fiat_jax.data.sources import Json, Jsonl, Parquet, Tfds
+    from fiat_jax.data.tables import Table
     from fiat_jax.data.tasks import Task
     from fiat_jax.data.templates import Template, Variant
     from fiat_jax.data.vocabularies import Tokens, decode_batch, load_tokens
@@ -37,9 +39,11 @@ _HOMES = {
     "register": "registry",
     "register_task": "registry",
     "load_vocabulary": "seqio_vocabularies",
+    "Json": "sources",
     "Jsonl": "sources",
     "Parquet": "sources",
     "Tfds": "sources",
+    "Table": "tables",
     "Task": "tasks",
     "Template": "templates",
     "Variant": "templates",
@@ -54,8 +58,10 @@ __all__ = [
     "Counts",
     "EvalBatch",
     "Examples",
+    "Json",
     "Jsonl",
     "Parquet",
+    "Table",
     "Task",
     "Template",
     "Tfds",

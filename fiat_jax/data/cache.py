@@ -197,7 +197,7 @@ def _check_current(task: Task, header: dict[str, Any], reading: Reading, split: 
 
 def _changed_sources(task: Task, was: dict[str, Any], reading: Reading, split: str) -> list[str]:
     stamps = {"rows": provenance.stamps_of_rows(task, split)}
-    if reading not in ("plain", "instruction"):
+    if task.rationales and reading not in ("plain", "instruction"):
         stamps["rationales"] = provenance.stamps_of_rationales(task)
     absent = [name for name, found in stamps.items() if found is None]
     if absent:

@@ -40,10 +40,11 @@ class Part:
         if file is None or isinstance(task.source, Tfds):
             yield from ((f"split {self.split!r}", row) for row in task.rows(self.split))
             return
-        for where, fields in task.source.parse(file, name):
-            row = task.checked(Row(where, self.language, fields))
+        parsed = task.source.parse(file, name)
+        for flat in task.flat(Row(where, self.language, fields) for where, fields in parsed):
+            row = task.checked(flat)
             if not task.languages or row["language"] in task.languages:
-                yield where, row
+                yield flat.where, row
 
 
 @dataclass(frozen=True)

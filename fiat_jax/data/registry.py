@@ -15,6 +15,7 @@ from fiat_jax.data.metrics.metric import Metric
 from fiat_jax.data.rates import rate
 from fiat_jax.data.rendering import joined, written
 from fiat_jax.data.sources import Jsonl, Parquet
+from fiat_jax.data.tables import Table
 from fiat_jax.data.tasks import Task
 from fiat_jax.data.templates import Filling, Reading, Template, check_target
 from fiat_jax.data.vocabularies import Tokens
@@ -39,7 +40,7 @@ def register_task(
     languages: Sequence[str] = (),
     **settings: Any,
 ) -> Task:
-    """Makes a task of JSON-lines or parquet files and registers it in seqio.
+    """Makes a task of JSON-lines, CSV, TSV or parquet files and registers it in seqio.
 
     Its variants and, with languages, their mixtures come by themselves: those of
 
@@ -51,7 +52,7 @@ def register_task(
       name: the task's.
       vocabulary: a folder or file with tokenizer.json or spiece.model, or 'byte'.
       train, validation, test: a file for each split; may hold {language}. Names that end in .parquet, and
-        folders, which end in /, are read as parquet, all others as JSON lines.
+        folders, which end in /, are read as parquet, .csv and .tsv as tables, all others as JSON lines.
       input, target, instruction: as in `Template`.
       cut: the field to shorten where an input is too long, or several; by default the last of `input`.
       rationales, languages: as in `Task`.
@@ -78,13 +79,25 @@ def register_task(
     return task
 
 
-def _source(places: dict[str, str | None]) -> Jsonl | Parquet:
+_SOURCES: dict[str, Callable[..., Parquet | Table]] = {
+    "/": Parquet,
+    ".parquet": Parquet,
+    ".csv": Table,
+    ".tsv": Table,
+}
+"""What reads files whose names end so; all others are JSON lines."""
+
+
+def _source(places: dict[str, str | None]) -> Jsonl | Parquet | Table:
     """The source that reads the files of the splits, by the ends of their names."""
-    parquet = {place.endswith((".parquet", "/")) for place in places.values() if place}
-    if len(parquet) > 1:
-        found = ", ".join(place for place in places.values() if place)
-        raise ConfigError(f"register_task: expected JSON lines or parquet for all splits, found {found}.")
-    return Parquet(**places) if True in parquet else Jsonl(**places)
+    given = [place for place in places.values() if place]
+    usual: Callable[..., Jsonl | Parquet | Table] = Jsonl
+    kinds = {next((kind for end, kind in _SOURCES.items() if place.endswith(end)), usual) for place in given}
+    if len(kinds) > 1:
+        raise ConfigError(
+            f"register_task: expected JSON lines, parquet or tables for all splits, found {', '.join(given)}."
+        )
+    return (kinds.pop() if kinds else usual)(**places)
 
 
 def register(task: Task) -> tuple[str, ...]:

@@ -123,18 +123,23 @@ def join_rationales(task: Task, rows: Sequence[Mapping[str, Any]], refused: bool
     texts: list[str] = []
     missing: list[tuple[str, str]] = []
     for row in rows:
-        path = fill(task.rationales or "", {"language": row["language"]})
-        if path not in stores:
-            stores[path] = open_rationales(path)
-        texts.append(stores[path].get(row["id"], "").strip())
+        if task.rationale_field:
+            place, text = f"field {task.rationale_field!r}", str(row.get(task.rationale_field) or "")
+        else:
+            place = fill(task.rationales or "", {"language": row["language"]})
+            if place not in stores:
+                stores[place] = open_rationales(place)
+            text = stores[place].get(row["id"], "")
+        texts.append(text.strip())
         if not texts[-1]:
-            missing.append((row["id"], path))
+            missing.append((row["id"], place))
     if missing and refused:
-        (id, path), others = missing[0], len(missing) - 1
+        (id, place), others = missing[0], len(missing) - 1
         raise DataError(
-            f"{path}: expected a rationale for each of the {len(rows)} examples, found none for {id!r}"
+            f"{place}: expected a rationale for each of the {len(rows)} examples, found none for {id!r}"
             + (f" and {others} others" if others else "")
-            + "; write what is missing with `fiat annotate`, or say in Task.without_rationale what becomes "
-            "of training examples without one."
+            + "; "
+            + "write what is missing with `fiat annotate`, or " * (not task.rationale_field)
+            + "say in Task.without_rationale what becomes of training examples without one."
         )
     return texts

@@ -2,15 +2,17 @@
 
 import math
 import re
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
 from fiat_jax.data.metrics import METRICS
 from fiat_jax.data.metrics.places import OVERALL, Places
+from fiat_jax.data.preprocessors import Preprocessor, flattened
 from fiat_jax.data.rates import Mixing
 from fiat_jax.data.regimes import Regime, held_out, keys_of
-from fiat_jax.data.sources import SPLITS, Jsonl, Parquet, Row, Tfds
+from fiat_jax.data.sources import SPLITS, Json, Jsonl, Parquet, Row, Tfds
+from fiat_jax.data.tables import Table
 from fiat_jax.data.templates import VARIANTS, Filling, Reading, Template, Variant
 from fiat_jax.data.vocabularies import Tokens, load_tokens
 from fiat_jax.errors import ConfigError, DataError
@@ -30,6 +32,9 @@ class Task:
       vocabulary: a folder, file or hub id with tokenizer.json or spiece.model, or 'byte'.
       rationales: a rationale store or JSONL file, by example id; may hold {language}. None: neither fiat nor
         distillation.
+      rationale_field: the field of a row with a rationale of its own, in the place of `rationales`. It is
+        taken to be written with the label in sight, as a human's is: see `given_labels`.
+      preprocessor: what makes flat rows of those of the source; None where they are flat.
       languages: those to use; they stand for {language} in places, or choose rows by `language_field`.
       id_field, answer_field, language_field: names in the rows. An answer may be a list of good ones, of
         which the first is the target; `Template.no_answer` stands for none.
@@ -53,10 +58,12 @@ class Task:
     """
 
     name: str
-    source: Jsonl | Parquet | Tfds
+    source: Jsonl | Json | Table | Parquet | Tfds
     template: Template
     vocabulary: str
     rationales: str | None = None
+    rationale_field: str | None = None
+    preprocessor: Preprocessor | None = None
     languages: tuple[str, ...] = ()
     id_field: str = "id"
     answer_field: str = "answer"
@@ -83,7 +90,12 @@ class Task:
             raise ConfigError(f"Task.languages: expected each once, found {', '.join(self.languages)}.")
         if not self.languages and (self.source.by_language() or "{language}" in (self.rationales or "")):
             raise ConfigError("Task.languages: expected what {language} in the paths stands for, found none.")
-        for label in ("answer", self.answer_field):
+        if self.rationales and self.rationale_field:
+            raise ConfigError(
+                f"Task.rationale_field: expected None beside Task.rationales = {self.rationales!r}, found "
+                f"{self.rationale_field!r}; leave out one of the two."
+            )
+        for label in ("answer", self.answer_field, self.rationale_field):
             if label in template_fields(self.template.input):
                 raise ConfigError(
                     f"Template.input: expected no label in the input, found {{{label}}}; remove it."
@@ -126,11 +138,12 @@ class Task:
 
     def variants(self) -> tuple[Variant, ...]:
         """The variants there are; fiat and distillation need rationales."""
-        return VARIANTS if self.rationales else VARIANTS[:2]
+        return VARIANTS if self.rationales or self.rationale_field else VARIANTS[:2]
 
     def readings(self) -> tuple[Reading, ...]:
         """The variants, and what distillation reads besides."""
-        return (*self.variants(), "explanation") if self.rationales else self.variants()
+        variants = self.variants()
+        return (*variants, "explanation") if "distillation" in variants else variants
 
     def seqio_name(self, reading: Reading, language: str = "") -> str:
         """The name of a reading in seqio: of one language, or of all."""
@@ -207,7 +220,8 @@ class Task:
 
     def labels(self) -> tuple[str, ...]:
         """The fields that hold the label, which no prompt may read."""
-        return (self.answer_field, *template_fields(self.template.target))
+        own = (self.rationale_field,) if self.rationale_field else ()
+        return (self.answer_field, *own, *template_fields(self.template.target))
 
     def input_names(self) -> tuple[str, ...]:
         """The fields of a row to be answered: the input's, and its language where instructions go by it."""
@@ -271,7 +285,7 @@ class Task:
     def _read(self, split: str, languages: tuple[str, ...]) -> Iterator[dict[str, Any]]:
         lines: dict[str, str] = {}
         found = set()
-        for source_row in self.source.rows(split, languages):
+        for source_row in self.flat(self.source.rows(split, languages)):
             row, where = self.checked(source_row), source_row.where
             if row["id"] in lines:
                 raise DataError(
@@ -305,6 +319,14 @@ class Task:
         for row in rows:
             if (row["language"], row["id"]) in used and (not languages or row["language"] in languages):
                 yield row
+
+    def flat(self, rows: Iterable[Row]) -> Iterator[Row]:
+        """Rows of the source as the preprocessor gives them.
+
+        Raises:
+          DataError: one is not of its format; the message names file and line, and the field.
+        """
+        return flattened(self.preprocessor, rows) if self.preprocessor else iter(rows)
 
     def checked(self, row: Row) -> dict[str, Any]:
         """The row with 'id' and 'language' as text.

@@ -121,7 +121,9 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
     check_same("training examples", fingerprint(*batches.read))
     validation, given = None, label_given(task, experiment.variant)
     if given:
-        _log.warning("%s was written from the label: nothing is validated, and eval will refuse", given)
+        _log.warning(
+            "rationales written from the label (%s): nothing is validated, and eval will refuse", given
+        )
     elif "validation" in task.splits():
         validation = load_examples(task, experiment.variant, "validation")
     note = ({HEADLINE: task.headline} if validation else {}) | ({GIVEN_LABEL: given} if given else {})

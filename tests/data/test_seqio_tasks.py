@@ -1,8 +1,10 @@
 import pyarrow as pa
 import pytest
 from pyarrow import parquet
+from recipes import link_data
 from rows import example, write_jsonl
 
+from fiat_jax import load_task
 from fiat_jax.data import load_examples, load_tokens, register, register_task
 from fiat_jax.data.regimes import Regime
 from fiat_jax.data.rendering import render
@@ -228,3 +230,20 @@ def test_afriqa_through_seqio(afriqa, real_t5):
     assert max(map(len, examples.inputs)) == 440
     shares = [examples.counts(one).unknown / examples.counts(one).tokens for one in task.languages]
     assert [round(100 * share, 2) for share in shares] == [0.16, 0.61, 1.35, 0.04]
+
+
+def test_a_recipe_is_known_to_seqio_with_all_its_languages(seqio, tmp_path, monkeypatch):
+    link_data(tmp_path)
+    monkeypatch.chdir(tmp_path)
+    name = "recipes/xtreme_up_cross_lingual.gin"
+    task = load_task(name, "Task.vocabulary=byte", "Task.name=xtreme_up_in_seqio")
+    names = register(task)
+    assert len(task.languages) == 26 and {"bn", "as", "brx", "ur"} <= set(task.languages)
+    mixture = seqio.MixtureRegistry.get("xtreme_up_in_seqio.instruction")
+    assert {one.name for one in mixture.tasks} == {
+        f"xtreme_up_in_seqio.{language}.instruction" for language in task.languages
+    }
+    assert set(names) <= {*seqio.MixtureRegistry.names(), *seqio.TaskRegistry.names()}
+    lengths = {"inputs": 512, "targets": 64}
+    rows = read(seqio, "xtreme_up_in_seqio.as.plain", sequence_length=lengths)
+    assert [row["targets_pretokenized"].decode() for row in rows] == ["the valley of the Marn", "4,000"]

@@ -191,7 +191,7 @@ def test_labels_are_told_of_the_training_split_alone(world, capsys):
     assert server.bodies == []
 
 
-def test_distillation_of_them_is_not_evaluated_either_and_no_threshold_is_chosen(star, capsys):
+def test_distillation_of_them_is_evaluated_since_it_reads_none(star):
     words = [
         "Experiment.variant=distillation",
         "Task.targets_length=64",
@@ -200,8 +200,17 @@ def test_distillation_of_them_is_not_evaluated_either_and_no_threshold_is_chosen
     ]
     words = [f"--gin.{word}" for word in words]
     assert fiat("train", "--gin_file", "world.gin", "--run_dir", "distilled", *FEW, *words) == 0
-    assert fiat("eval", "--run_dir", "distilled") == 3
-    assert FIRST in error(capsys)
+    store = CheckpointStore(Path("distilled/checkpoints").absolute())
+    assert "given_label" not in store.note(store.latest())
+    store.close()
+    assert {row["split"] for row in lines_of("distilled/metrics.jsonl")} == {"train", "validation"}
+    assert fiat("eval", "--run_dir", "distilled") == 0
+    experiment = parse("Experiment", ["distilled/config.gin"]).run()
+    with pytest.raises(DataError, match=FIRST):
+        list(render(experiment.task, "explanation", "test"))
+
+
+def test_no_threshold_is_chosen_with_them(star, capsys):
     assert fiat("train", "--gin_file", "world.gin", "--run_dir", "run", *FEW, *STAR) == 0
     assert fiat("cascade", "--run_dir", "run", "--gin.cascade.share=0.5") == 3
     assert FIRST in error(capsys)

@@ -110,7 +110,8 @@ def _read(
     task: Task, reading: Reading, row: Mapping[str, Any], rationales: Rationales, tokens: Tokens
 ) -> Read:
     place = fill(task.rationales or "", {"language": row["language"]})
-    rationale = " ".join(rationales.texts.get(place, {}).get(row["id"], "").split())
+    own = str(row.get(task.rationale_field) or "") if task.rationale_field else ""
+    rationale = " ".join((own or rationales.texts.get(place, {}).get(row["id"], "")).split())
     filling, target = task.filling(row, rationale), written(task, reading, row, rationale)
     text, cut, refused = "", dict[str, int](), list[str]()
     try:
@@ -129,7 +130,7 @@ def _read(
         fields=filling.fields,
         answers=task.answers(row),
         rationale=rationale,
-        given_label=row["id"] in rationales.marked.get(place, ()),
+        given_label=bool(own) or row["id"] in rationales.marked.get(place, ()),
         text=text,
         cut=cut,
         target=target,
