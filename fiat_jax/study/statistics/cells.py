@@ -1,5 +1,6 @@
 """The scores of every test example, by paradigm, regime and seed."""
 
+import math
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
@@ -48,7 +49,7 @@ class Cell:
         for id, language, score in zip(self.ids, self.languages, self.scores, strict=True):
             if (language, id) in found:
                 raise DataError(f"{self.name}: expected every example once, found {id!r} twice.")
-            if not np.isfinite(score):
+            if not math.isfinite(score):
                 raise DataError(f"{self.name}: expected a finite score of {id!r}, found {score}.")
             found[language, id] = float(score)
         return found

@@ -49,15 +49,12 @@ def data_needed(found: Needed, unit: str = "F1", digits: int = 1) -> str:
         return f"{examples:,.0f}" if examples else f"fewer than {smallest}"
 
     goal = f"{_at(found.goal, found.goal_regime)}, {found.score:.{digits}f} {unit}"
+    ends = dict.fromkeys((number(found.low), number(found.high)))
     facts = (
-        f"{number(found.low)} to {number(found.high)}, n = {found.test_examples:,}, "
+        f"{' to '.join(ends)}, n = {found.test_examples:,}, "
         f"{seeds_text(found.seeds, found.left_out)}; measured from {smallest} to {largest}, where the curve "
         f"misses a mean by {found.misses:.{digits}f} {unit} at most"
     )
-    if math.isinf(found.examples):
-        return (
-            f"{found.paradigm} does not reach {goal}, with {largest} examples, the most measured ({facts})."
-        )
     return f"{found.paradigm} needs {number(found.examples)} examples to reach {goal} ({facts})."
 
 
