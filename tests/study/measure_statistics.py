@@ -2,7 +2,7 @@
 
     python tests/study/measure_statistics.py [REPEATS]
 
-prints the tables of docs/statistics.md; 1,000 repeats take about half an hour of one core.
+prints the tables of docs/statistics.md, with 400 repeats where none are given.
 """
 
 import sys
@@ -12,7 +12,17 @@ from simulated_scores import Learning, World
 
 from fiat_jax.study.statistics import Runs, Score, compare, compare_all, estimate, needed
 
-RESAMPLES = 1000
+REPEATS, RESAMPLES, FAMILY = 400, 1000, 10
+
+WORLDS = [
+    *(World(seeds=seeds, by_seed=by_seed) for seeds in (1, 2, 3, 5) for by_seed in (0.0, 0.3)),
+    World(by_seed=0.1),
+    *(World(by_seed=by_seed, kind="em") for by_seed in (0.0, 0.3)),
+]
+HARD = [World(seeds=seeds, examples=25, level=level) for seeds in (1, 3) for level in (0.25, 5.0)]
+POWERS = [World(by_seed=0.05, gap=gap) for gap in (0.0, 0.15, 0.3, 0.6)]
+FAMILIES = [World(languages=1, by_seed=by_seed) for by_seed in (0.0, 0.1)]
+LEARNINGS = [Learning(seeds=seeds, goal=goal) for seeds in (2, 3, 5) for goal in (65.0, 78.0)]
 
 
 def measure(world: World, repeats: int, resamples: int = RESAMPLES) -> dict[str, float]:
@@ -99,62 +109,43 @@ def measure_needed(learning: Learning, repeats: int, resamples: int = RESAMPLES)
 
 
 def main() -> None:
-    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else 1000
-    head("seeds", "sd of seeds", "score", "95 % interval covers", "width", "two-level bootstrap covers",
-         "of the difference", "found for seeds", "found for these models")  # fmt: skip
-    worlds = [
-        World(seeds=seeds, by_seed=by_seed, kind=kind)
-        for kind in ("f1", "em")
-        for seeds in (1, 2, 3, 5)
-        for by_seed in (0.0, 0.1, 0.3)
-        if kind == "f1" or seeds == 3
-    ]
-    for world in worlds:
-        line(world, repeats)
-    print("\nfew examples, and scores near 100:\n")
-    for examples, level in ((25, 0.25), (100, 5.0), (25, 5.0)):
-        line(World(seeds=1, examples=examples, level=level), repeats)
-        line(World(seeds=3, examples=examples, level=level), repeats)
+    repeats = int(sys.argv[1]) if len(sys.argv) > 1 else REPEATS
+    table(
+        "seeds | sd of seeds | score, examples | interval covers | width | two-level bootstrap covers | "
+        "interval of the difference covers | p < 0.05 | p_models < 0.05"
+    )
+    for world in [*WORLDS, *HARD]:
+        found = measure(world, repeats)
+        score = f"{world.kind} {world.truth()[0]:.0f}, {world.languages} x {world.examples}"
+        width = f"{found.pop('width'):.1f}"
+        covered, *others = percent(found)
+        table(str(world.seeds), f"{world.seed_sd():.1f}", score, covered, width, *others)
     print()
-    head("gap in points", "found for seeds", "found for these models")
-    for gap in (0.0, 0.1, 0.2, 0.4):
-        world = World(by_seed=0.05, gap=gap)
+    table("true difference | p < 0.05 | p_models < 0.05")
+    for world in POWERS:
         one, other = world.truth()
-        found = measure(world, repeats // 2)
-        print(
-            f"| {one - other:.1f} | {100 * found['found']:.1f} | {100 * found['found_models']:.1f} |",
-            flush=True,
-        )
+        table(f"{one - other:.1f}", *percent(measure(world, repeats // 2))[-2:])
     print()
-    head("sd of seeds", "p", "Holm", "joint interval", "p, these models", "Holm, these models")
-    for by_seed in (0.0, 0.1):
-        world = World(by_seed=by_seed, languages=1)
-        shares = measure_family(world, 10, repeats // 2).values()
-        print(f"| {world.seed_sd():.1f} | {' | '.join(f'{100 * one:.1f}' for one in shares)} |", flush=True)
+    table("sd of seeds | p | Holm | joint interval | p_models | Holm, p_models")
+    for world in FAMILIES:
+        table(f"{world.seed_sd():.1f}", *percent(measure_family(world, FAMILY, repeats // 4)))
     print()
-    head("true number", "seeds", "interval covers", "median interval", "open above")
-    for seeds in (1, 2, 3, 5):
-        for goal in (65.0, 78.0):
-            learning = Learning(seeds=seeds, goal=goal, by_seed=0.0 if seeds == 1 else 1.0)
-            found = measure_needed(learning, repeats // 2)
-            print(
-                f"| {learning.truth():,.0f} | {seeds} | {100 * found['covered']:.1f} "
-                f"| {found['low']:,.0f} to {found['high']:,.0f} | {100 * found['open']:.1f} |",
-                flush=True,
-            )
+    table("true number | seeds | interval covers | open above | median low | median high")
+    for learning in LEARNINGS:
+        found = measure_needed(learning, repeats // 2)
+        ends = [f"{found.pop(name):,.0f}" for name in ("low", "high")]
+        table(f"{learning.truth():,.0f}", str(learning.seeds), *percent(found), *ends)
 
 
-def head(*names: str) -> None:
-    print(f"| {' | '.join(names)} |\n|{'---|' * len(names)}")
+def percent(shares: dict[str, float]) -> list[str]:
+    return [f"{100 * share:.1f}" for share in shares.values()]
 
 
-def line(world: World, repeats: int) -> None:
-    found = measure(world, repeats)
-    names = ("covered", "width", "two_level", "difference", "found", "found_models")
-    numbers = [found[name] if name == "width" else 100 * found[name] for name in names]
-    label = f"{world.kind}, {world.truth()[0]:.0f}, n = {world.languages} x {world.examples}"
-    cells = [str(world.seeds), f"{world.seed_sd():.1f}", label, *(f"{number:.1f}" for number in numbers)]
+def table(*cells: str) -> None:
+    """A row in Markdown; one cell is the head."""
     print(f"| {' | '.join(cells)} |", flush=True)
+    if len(cells) == 1:
+        print("|" + "---|" * len(cells[0].split("|")), flush=True)
 
 
 if __name__ == "__main__":

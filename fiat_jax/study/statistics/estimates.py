@@ -38,11 +38,6 @@ class Estimate:
     seeds: int
     left_out: int = 0
 
-    @property
-    def covers_seeds(self) -> bool:
-        """Whether the interval is about other seeds too, if there is anything random."""
-        return self.seeds != 1
-
     def text(self, digits: int = 1) -> str:
         """Such as '83.4 (79.5 to 86.8, n = 400, 3 seeds)'."""
         return f"{self.value:.{digits}f} ({self.facts(digits)})"
