@@ -1,4 +1,4 @@
-"""Scores of a world that is known: what two paradigms would score on endless examples and seeds."""
+"""Made-up scores, and worlds where it is known what paradigms score on endless examples and seeds."""
 
 from dataclasses import dataclass, replace
 
@@ -8,6 +8,22 @@ from scipy import stats
 from fiat_jax.study.statistics import Cell, Runs, gather
 
 _QUANTILES = stats.norm.ppf((np.arange(20_000) + 0.5) / 20_000)
+
+
+def runs(*scores, paradigm="FIAT", regime=300, seeds=None, languages=None):
+    """Of a row of scores a seed."""
+    seeds = range(len(scores)) if seeds is None else seeds
+    ids = [f"q{at}" for at in range(len(scores[0]))]
+    languages = languages or [""] * len(ids)
+    cells = [
+        Cell(paradigm, regime, seed, ids, languages, row) for seed, row in zip(seeds, scores, strict=True)
+    ]
+    (found,) = gather(cells).values()
+    return found
+
+
+def normal(seed, *shape, mean=50.0, sd=20.0):
+    return np.random.default_rng(seed).normal(mean, sd, shape)
 
 
 @dataclass(frozen=True)

@@ -30,7 +30,8 @@ def compared(found: Comparison, unit: str = "F1", digits: int = 1) -> str:
         between = f"between {one} and {other}{where}"
         return f"No difference found {between}: {gap.value:+.{digits}f} {unit} ({facts})."
     word = "better" if gap.value > 0 else "worse"
-    doubt = "" if found.adjusted < 1 - LEVEL else ", which may be chance among so many comparisons"
+    doubtful = found.family > 1 and found.adjusted >= 1 - LEVEL
+    doubt = ", which may be chance among so many comparisons" if doubtful else ""
     return f"{one} is {abs(gap.value):.{digits}f} {unit} {word} than {other}{where} ({facts}){doubt}."
 
 
