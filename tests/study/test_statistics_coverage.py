@@ -10,6 +10,7 @@ import pytest
 from measure_statistics import (
     FAMILIES,
     FAMILY,
+    HARD,
     LEARNINGS,
     REPEATS,
     WORLDS,
@@ -70,7 +71,7 @@ def test_the_number_of_examples_needed_is_covered():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("world", WORLDS)
+@pytest.mark.parametrize("world", [*WORLDS, *HARD])
 def test_intervals_cover_and_tests_are_wrong_as_documented(world):
     found = measure(world, REPEATS)
     if world.seeds == 1 and world.by_seed:

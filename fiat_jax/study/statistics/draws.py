@@ -6,7 +6,7 @@ moves the measured score by both:
 - examples: they are resampled within each language, the same ones for all runs and seeds, so that what is
   compared stays in pairs. What the mean over seeds then moves by, times sqrt(n / (n - 1)), since a resample
   of n examples varies that much too little.
-- seeds: a bootstrap of a few seeds is far too narrow (of two, half of the resamples have one twice). Instead
+- seeds: a bootstrap of a few seeds is too narrow (of two, half of the resamples have one twice). Instead
   the deviations of the S seeds are mixed by normal numbers, and divided by the root of a chi-square over its
   degrees of freedom: for each score, and for each difference or other linear mix of scores, that is Student's
   t on S - 1 degrees of freedom times its standard error.
