@@ -6,7 +6,7 @@ from functools import partial
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 from rows import example
 
@@ -44,7 +44,7 @@ def stream(batches, steps):
     return np.concatenate([batches.rows(step) for step in range(steps)])
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=5), mixings, st.integers(0, 99), st.integers(1, 9))
 def test_shares_of_languages_are_their_rates_to_within_a_round(sizes, mixing, seed, size):
     data = examples(sizes)
@@ -57,7 +57,7 @@ def test_shares_of_languages_are_their_rates_to_within_a_round(sizes, mixing, se
         assert abs(drawn[language] - expected) < 1 + len(data) * (len(rows) % len(data) > 0)
 
 
-@settings(deadline=None, max_examples=30)
+@settings(deadline=None, max_examples=30, suppress_health_check=[HealthCheck.too_slow])
 @given(st.lists(st.integers(1, 20), min_size=1, max_size=4), mixings, st.integers(0, 99))
 def test_within_a_language_each_example_comes_once_a_pass(sizes, mixing, seed):
     data = examples(sizes)
@@ -81,7 +81,7 @@ def test_passes_of_a_language_differ_in_order_and_languages_do_not_come_in_block
     assert runs.max() < 15
 
 
-@settings(deadline=None, max_examples=20)
+@settings(deadline=None, max_examples=20, suppress_health_check=[HealthCheck.too_slow])
 @given(st.integers(0, 500), st.integers(0, 2**40), mixings)
 def test_a_batch_at_rates_is_a_function_of_seed_and_step_alone(step, seed, mixing):
     data = examples([3, 11, 7])
