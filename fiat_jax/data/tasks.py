@@ -262,7 +262,8 @@ class Task:
             if wrong := [one for one in languages if one not in self.languages]:
                 raise ConfigError(
                     f"Task.{what}: expected languages of Task.languages, "
-                    f"{', '.join(self.languages) or 'which are none'}, found {', '.join(map(repr, wrong))}."
+                    f"{', '.join(self.languages) or 'which are none'}, found {', '.join(map(repr, wrong))}; "
+                    "a task of fewer languages than a recipe has needs its own."
                 )
         for name, group in self.groups.items():
             if not re.fullmatch(r"\w+", name) or name in self.languages or not group:
