@@ -6,7 +6,7 @@ from collections import Counter
 from collections.abc import Callable
 from pathlib import Path
 
-from fiat_jax.cli.starting import Start, gin_text
+from fiat_jax.cli.starting import METRICS, Start, gin_text
 from fiat_jax.data.intake.files import Rows
 from fiat_jax.data.intake.kinds import Kind
 from fiat_jax.data.intake.lengths import answer_length, estimate, input_length, other_letters
@@ -101,6 +101,7 @@ def _start(intake: Intake, output: str, model: str | None) -> tuple[Start, list[
         said.append(f"the model is {'mT5' if why else 'FLAN-T5'}-small, {why}another: --model")
     counted = "counted" if vocabulary else "estimated from letters; --model FOLDER counts them"
     said.append(f"{length} tokens for an input, {counted}; {cut} of {len(inputs)} would be cut")
+    said.append(f"scored by {', '.join(METRICS[intake.guesses.kind])}; others: Task.metrics")
     if holdout := _holdout(intake):
         said.append(f"{holdout} rows of train{' a language' * bool(intake.languages)} are to validate on")
     start = Start(

@@ -5,6 +5,15 @@ from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
 from fiat_jax.data.intake.guesses import Guesses
+from fiat_jax.data.intake.kinds import Kind
+
+METRICS: Mapping[Kind, tuple[str, ...]] = {
+    "extractive": ("squad",),
+    "classification": ("accuracy", "macro_f1"),
+    "numeric": ("numeric",),
+    "generation": ("squad",),  # chrf, bleu and rouge need packages of an extra
+}
+"""How a kind of task is scored."""
 
 _MOST_NAMED = 20
 """Labels that an instruction names, at most."""
@@ -54,6 +63,7 @@ def gin_text(guesses: Guesses, start: Start) -> str:
         "Task.answer_field": guesses.answer_field,
         "Task.language_field": guesses.language_field,
         "Task.languages": start.languages,
+        "Task.metrics": METRICS[guesses.kind],
         "Task.holdout": start.holdout,
         "Task.inputs_length": start.inputs_length,
         "Task.targets_length": start.targets_length,

@@ -48,30 +48,33 @@ def test_the_same_rows_in_another_order_are_split_alike(init):
 
 
 @pytest.mark.parametrize(
-    ("row", "kind", "instruction"),
+    ("row", "kind", "instruction", "metrics"),
     [
-        (sale, "extractive", "Answer with a short span of the context."),
+        (sale, "extractive", "Answer with a short span of the context.", ("squad",)),
         (
             lambda n: {"text": f"It was {n} times as good.", "label": ("bad", "good")[n % 2]},
             "classification",
             "Answer with one of: bad, good.",
+            ("accuracy", "macro_f1"),
         ),
         (
             lambda n: {"question": f"{n} and {n} pears?", "answer": f"{2000 * n:,}"},
             "numeric",
             "Answer with a number alone.",
+            ("numeric",),
         ),
         (
             lambda n: {"document": f"Long text {n}. " * 9, "summary": f"It is about {n}."},
             "generation",
             "Write the summary.",
+            ("squad",),
         ),
     ],
 )
-def test_the_kind_of_task_is_seen_in_the_answers(task, row, kind, instruction):
+def test_the_kind_of_task_is_seen_in_the_answers(task, row, kind, instruction, metrics):
     made, said = task([row(n) for n in range(30)])
     assert f"guess: {kind}: " in said
-    assert made.template.instruction == instruction
+    assert (made.template.instruction, made.metrics) == (instruction, metrics)
     assert len(list(render(made, "instruction", "test"))) == 6
 
 
