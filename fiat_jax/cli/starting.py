@@ -18,14 +18,6 @@ METRICS: Mapping[Kind, tuple[str, ...]] = {
 _MOST_NAMED = 20
 """Labels that an instruction names, at most."""
 
-_METRICS = {
-    "extractive": ("squad",),
-    "classification": ("accuracy", "macro_f1"),
-    "numeric": ("numeric",),
-    "generation": ("squad",),  # which needs no package more, as chrf would
-}
-"""How answers of a kind are scored."""
-
 
 class Start(NamedTuple):
     """What a starting folder's gin file says beside the guesses.
@@ -67,7 +59,6 @@ def gin_text(guesses: Guesses, start: Start) -> str:
         "Task.holdout": start.holdout,
         "Task.inputs_length": start.inputs_length,
         "Task.targets_length": start.targets_length,
-        "Task.metrics": _METRICS[guesses.kind],
         "Task.rationales": "rationales.sqlite",
         "Task.prompt": "@Prompt()",
         "Template.input": " ".join(f"{_word(name)}: {{{name}}}" for name in guesses.input_fields),

@@ -17,7 +17,6 @@ from typing import Any, TypeVar, Union, get_args, get_origin, get_type_hints, ov
 import numpy as np
 import safetensors.numpy
 
-from fiat_jax.checkpoints.tensors import open_file
 from fiat_jax.errors import DataError
 
 T = TypeVar("T")
@@ -81,6 +80,8 @@ def read_columns(path: Path, cls: type, count: int) -> dict[str, Column[Any]]:
     Raises:
       DataError: the file is no such one.
     """
+    from fiat_jax.checkpoints.tensors import open_file  # loads JAX, which rows alone do without
+
     open_file(path)  # its checks
     arrays = _mapped(path)
     columns, kinds = {}, columns_of(cls)
