@@ -18,20 +18,17 @@ LANGUAGES = {
     "xtreme_up_in_language": ("sw", "fi"),
 }
 """Those that there are files of, where a recipe has more."""
+SCORED_BY_GROUPS = ("tydiqa_goldp", "xtreme_up_cross_lingual", "xtreme_up_in_language")
 HELD_OUT = ("commonsenseqa", "cot_table", "gsm8k", "squad", "strategyqa", "tydiqa_goldp")
 TUNED_ON = {"mgsm": "gsm8k", "xquad": "squad"}
 """Recipes without a training split, and those that they are tuned on."""
-MEANS = {
-    "xtreme_up_cross_lingual": ("Task.mean_of=('bn', 'as')", "Task.groups={'Indic': ('as',)}"),
-    "xtreme_up_in_language": ("Task.mean_of=('sw',)",),
-}
-"""Of which of those languages there are means."""
 
 
 def small(name, *bindings):
     """What a recipe is bound to so that it fits its files; they lie in `data` of the working directory."""
     languages = [f"Task.languages={LANGUAGES[name]}"] if name in LANGUAGES else []
-    languages += MEANS.get(name, ())
+    if name in SCORED_BY_GROUPS:
+        languages += ["Task.mean_of=()", "Task.groups={}"]
     return (*languages, *["Task.holdout=1"] * (name in HELD_OUT), "Task.vocabulary=byte", *bindings)
 
 

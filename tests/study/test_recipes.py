@@ -23,9 +23,9 @@ def data(world):
     link_data(world)
 
 
-def evaluation(*names, variant="plain"):
+def evaluation(*names, bindings=(), variant="plain"):
     """What `fiat eval` is called with after recipes, of which a later one wins."""
-    settings = [f"Experiment.variant={variant}", "Base.path=model", "Base.dtype=float32", *SIZES]
+    settings = [f"Experiment.variant={variant}", "Base.path=model", "Base.dtype=float32", *SIZES, *bindings]
     files = [f"recipes/{name}.gin" for name in names]
     return parse("eval", files, ["eval.run_dir=run", *small(names[-1], *settings)]).arguments
 
@@ -34,9 +34,11 @@ def evaluation(*names, variant="plain"):
     "name", [pytest.param(name, marks=[] if name in ALWAYS else pytest.mark.slow) for name in RECIPES]
 )
 def test_a_recipe_tunes_two_steps_and_is_evaluated(name):
-    names = (TUNED_ON[name], name) if name in TUNED_ON else (name,)
+    names, unvalidated = (name,), ()
+    if name in TUNED_ON:
+        names, unvalidated = (TUNED_ON[name], name), ("Task.holdout=0", f"Task.name=for_{name}")
     tuning = Tuning(AdamW(), batch_size=2, steps=2, save_every=0)
-    tune(Path("run"), evaluation(names[0])["experiment"], tuning)
+    tune(Path("run"), evaluation(names[0], bindings=unvalidated)["experiment"], tuning)
     asked = evaluation(*names)
     split = asked["experiment"].task.splits()[-1]
     scored = evaluate_run(Path("run"), asked["experiment"], split, 4, rank=asked["rank"])
