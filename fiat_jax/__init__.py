@@ -16,6 +16,7 @@ if TYPE_CHECKING:
     from fiat_jax.checkpoints.base import Base as Base
     from fiat_jax.config.runs import open_predictor as open_predictor
     from fiat_jax.config.tasks import load_task as load_task
+    from fiat_jax.data.regimes import Regime as Regime
     from fiat_jax.data.registry import register as register
     from fiat_jax.data.registry import register_task as register_task
     from fiat_jax.data.sources import Json as Json
@@ -67,6 +68,7 @@ _PLACES = {
     "Predictor": "study.predictor",
     "PrefixTuning": "adapters.prefix",
     "Prompt": "reasoning.prompts",
+    "Regime": "data.regimes",
     "Replay": "reasoning.clients",
     "Sample": "decoding.search",
     "SoftPrompt": "adapters.soft_prompt",

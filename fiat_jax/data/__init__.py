@@ -1,11 +1,14 @@
 """Tasks, from rows to batches of token ids and scores; the only room that knows seqio and TensorFlow.
 
 - `sources`, `tables`: where rows are. `preprocessors`: how public data sets have them.
-- `templates`: what becomes of a row. `tasks`: both together, by name.
+- `templates`: what becomes of a row. `tasks`: both together, by name; `settings`: whether they go together.
+- `regimes`, `rates`: which training examples are used, and how often. `intake`: a task made of anyone's rows.
 - `vocabularies`: text to ids, also without TensorFlow; `seqio_vocabularies`: the same for seqio.
 - `rendering`: rows joined with their rationales, as text; `unlabelled`: the same for rows without answers.
 - `registry`: tasks as seqio knows them. `pipeline`: from there to token ids. `batches`: from there to arrays,
   `packing`: with rows shared. `converters`: the same from seqio, for others.
+- `mixing`: rationales that are not an example's own, `distillation`: rationales to write, `given_labels`:
+  those that knew the label. `parts`: rows that other machines read.
 - `cache`: token ids kept in a folder, as `columns`; `provenance`: whether they are still the task's.
 - `metrics`: how answers are scored. `tensorflow`: the one place that loads it.
 

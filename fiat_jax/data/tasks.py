@@ -1,7 +1,5 @@
 """A task: rows, what the model reads of them, and how its answers are scored."""
 
-import math
-import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Literal
@@ -11,6 +9,7 @@ from fiat_jax.data.metrics.places import OVERALL, Places
 from fiat_jax.data.preprocessors import Preprocessor, flattened
 from fiat_jax.data.rates import Mixing
 from fiat_jax.data.regimes import Regime, held_out, keys_of
+from fiat_jax.data.settings import check_settings
 from fiat_jax.data.sources import SPLITS, Json, Jsonl, Parquet, Row, Tfds
 from fiat_jax.data.tables import Table
 from fiat_jax.data.templates import VARIANTS, Filling, Reading, Template, Variant
@@ -81,46 +80,7 @@ class Task:
     cache: str | None = None
 
     def __post_init__(self) -> None:
-        for what, word in [("name", self.name), *(("languages", one) for one in self.languages)]:
-            if not re.fullmatch(r"\w+", word):
-                raise ConfigError(
-                    f"Task.{what}: expected letters, digits and underscores, as seqio wants, found {word!r}."
-                )
-        if len(set(self.languages)) < len(self.languages):
-            raise ConfigError(f"Task.languages: expected each once, found {', '.join(self.languages)}.")
-        if not self.languages and (self.source.by_language() or "{language}" in (self.rationales or "")):
-            raise ConfigError("Task.languages: expected what {language} in the paths stands for, found none.")
-        if self.rationales and self.rationale_field:
-            raise ConfigError(
-                f"Task.rationale_field: expected None beside Task.rationales = {self.rationales!r}, found "
-                f"{self.rationale_field!r}; leave out one of the two."
-            )
-        for label in ("answer", self.answer_field, self.rationale_field):
-            if label in template_fields(self.template.input):
-                raise ConfigError(
-                    f"Template.input: expected no label in the input, found {{{label}}}; remove it."
-                )
-        self._check_scores()
-        if unknown := [one for one in self.template.instructions if one and one not in self.languages]:
-            raise ConfigError(
-                "Template.instructions: expected '' and languages of the task "
-                f"({', '.join(self.languages) or 'it has none'}), found {', '.join(unknown)}; add them to "
-                "Task.languages, or leave their instructions out."
-            )
-        if min(self.inputs_length, self.targets_length) < 1:
-            raise ConfigError("Task: expected inputs_length and targets_length of 1 or more.")
-        if self.mixing != "proportional" and not self.languages:
-            raise ConfigError("Task.mixing: expected Task.languages to mix, found none.")
-        if isinstance(self.mixing, int | float) and not 1 <= self.mixing < math.inf:
-            raise ConfigError(f"Task.mixing: expected a temperature of 1 or more, found {self.mixing}.")
-        splits = self.source.splits()
-        if self.regime is not None and "train" not in splits:
-            raise ConfigError("Task.regime: expected a 'train' to take examples of, found none.")
-        if self.holdout and (self.holdout < 0 or "validation" in splits or "train" not in splits):
-            raise ConfigError(
-                "Task.holdout: expected 0, or a number of examples to take from 'train' where there is no "
-                f"'validation', found {self.holdout} with splits {', '.join(splits)}."
-            )
+        check_settings(self)
 
     @property
     def headline(self) -> str:
@@ -249,28 +209,6 @@ class Task:
         if _is_empty(answers) and self.template.no_answer is not None:
             return (self.template.no_answer,)
         return tuple(map(str, answers)) if isinstance(answers, list) else (str(answers),)
-
-    def _check_scores(self) -> None:
-        unknown = [name for name in self.metrics if name not in METRICS]
-        if unknown or not self.metrics or len({*self.metrics}) < len(self.metrics):
-            raise ConfigError(
-                f"Task.metrics: expected some of {', '.join(METRICS)}, each once, "
-                f"found {', '.join(map(repr, self.metrics)) or 'none'}."
-            )
-        means = {"mean_of": self.mean_of} | {f"groups[{name!r}]": one for name, one in self.groups.items()}
-        for what, languages in means.items():
-            if wrong := [one for one in languages if one not in self.languages]:
-                raise ConfigError(
-                    f"Task.{what}: expected languages of Task.languages, "
-                    f"{', '.join(self.languages) or 'which are none'}, found {', '.join(map(repr, wrong))}; "
-                    "a task of fewer languages than a recipe has needs its own."
-                )
-        for name, group in self.groups.items():
-            if not re.fullmatch(r"\w+", name) or name in self.languages or not group:
-                raise ConfigError(
-                    "Task.groups: expected names of letters, digits and underscores that no language has, "
-                    f"each with languages, found {name!r}: {group}."
-                )
 
     def read(self, text: str) -> str:
         """The answer that a text of the tuned model stands for: of what is written for a label, the label."""
