@@ -375,6 +375,7 @@ def check_a_whole_run(folder):
     assert len((folder / "predictions" / "test.jsonl").read_text().splitlines()) == 7
 
 
+@pytest.mark.slow
 def test_a_local_launch_trains_and_scores_and_passes_over_what_is_done(launched):
     process = launched()
     said, _ = process.communicate(timeout=600)

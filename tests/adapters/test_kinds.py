@@ -22,11 +22,19 @@ MERGEABLE = {
     "dora": DoRA(rank=4, alpha=8.0),
     "ia3": IA3(),
 }
-mergeable = pytest.mark.parametrize("adapter", MERGEABLE.values(), ids=MERGEABLE.keys())
 BESIDE = {"prefix": PrefixTuning(length=3), "soft prompt": SoftPrompt(length=3)}
-beside = pytest.mark.parametrize("adapter", BESIDE.values(), ids=BESIDE.keys())
 KINDS = MERGEABLE | BESIDE
-kinds = pytest.mark.parametrize("adapter", KINDS.values(), ids=KINDS.keys())
+
+
+def each(adapters):
+    """Those adapters; rsLoRA, which differs from LoRA in scale and ranks alone, with the slow tests."""
+    marks = {"rslora": pytest.mark.slow}
+    return pytest.mark.parametrize(
+        "adapter", [pytest.param(one, id=name, marks=marks.get(name, ())) for name, one in adapters.items()]
+    )
+
+
+mergeable, beside, kinds = each(MERGEABLE), each(BESIDE), each(KINDS)
 
 
 @mergeable

@@ -93,6 +93,7 @@ def test_a_probability_where_both_are_most_unlikely_is_still_a_number(variables)
     np.testing.assert_allclose(found + first_step_probability(MODEL, loud, INPUTS, other, one), 1, rtol=1e-6)
 
 
+@pytest.mark.slow
 def test_eight_devices_score_as_one_does(tmp_path):
     out = tmp_path / "scores.npz"
     fake_devices.run(Path(__file__).with_name("score_on_mesh.py"), out)

@@ -78,6 +78,7 @@ def assert_same_results(world, one, other):
     assert first == pytest.approx(second, rel=1e-5)
 
 
+@pytest.mark.slow
 def test_two_processes_do_what_one_with_two_devices_does(world, two):
     for words in (SHORT, EVAL):
         done(world, 1, *words, "--run_dir", "one", devices=2)

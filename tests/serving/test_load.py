@@ -121,7 +121,8 @@ def check_answers(folder: Path, done: list[tuple[Case, httpx.Response, float]], 
     return compared
 
 
-@pytest.mark.parametrize("count", [100, pytest.param(1000, marks=pytest.mark.slow)])
+@pytest.mark.slow
+@pytest.mark.parametrize("count", [100, 1000])
 def test_no_answer_is_wrong_and_none_is_lost_under_load_and_through_sigterm(trained, count, monkeypatch):
     store = f"serve.rationales='store-{count}.sqlite'"
     with FakeOpenAI(fails) as reasoner:

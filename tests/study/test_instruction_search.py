@@ -59,6 +59,7 @@ def reference(experiment, instruction, row):
     return float(picked.mean())
 
 
+@pytest.mark.slow
 def test_a_score_is_the_mean_log_probability_of_the_target_whatever_is_scored_beside_it(experiment):
     rows = list(experiment.task.rows("train"))[:7]
     candidate = Candidate("ape-1", "Find the stone.")

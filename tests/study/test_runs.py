@@ -114,6 +114,7 @@ def test_sigterm_saves_and_exits_75_and_the_same_command_goes_on(world):
     assert stopped >= 2
 
 
+@pytest.mark.slow
 def test_full_fine_tuning_is_the_same_command_without_an_adapter(world):
     plain = ["--gin.Experiment.adapter=None", "--gin.Experiment.variant=plain", "--gin.Tuning.accumulation=2"]
     assert train("run", *plain) == 0

@@ -9,7 +9,7 @@ import pytest
 from scipy import stats
 from simulated_scores import normal, runs
 
-from fiat_jax.data.metrics import average_precision
+from fiat_jax.data.metrics.labels import average_precision
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.study.statistics import (
     Cell,

@@ -127,6 +127,7 @@ def test_impossible_schedules_are_refused(settings):
         Adafactor(**settings)
 
 
+@pytest.mark.slow
 def test_eight_devices_compute_what_one_does_and_compile_once(tmp_path):
     out = tmp_path / "learned.npz"
     fake_devices.run(Path(__file__).with_name("run_on_mesh.py"), out)
