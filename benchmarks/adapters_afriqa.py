@@ -196,8 +196,8 @@ def measure_steps(experiment: Experiment, names: list[str], rounds: int = 7) -> 
     key, steps, found, seconds = jax.random.key(0), {}, {}, {name: [] for name in names}
     for name in names:
         network = assemble(KINDS[name].on(experiment), seed=0)
-        optimizer = AdamW(lora_b_ratio=KINDS[name].lora_b_ratio).build(STEPS)
-        state = create_state(network.model.clone(train=True), optimizer, network.learned)
+        optimizer = AdamW(lora_b_ratio=KINDS[name].lora_b_ratio)
+        state = create_state(network.model.clone(train=True), optimizer, network.learned, STEPS)
         places = state_shardings(state, network.placement, network.mesh)
         compiled = jit_step(places, network.mesh).lower(state, network.base, batch, key).compile()
         memory = compiled.memory_analysis()

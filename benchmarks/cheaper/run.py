@@ -95,7 +95,7 @@ class Bench:
         self.inputs = jnp.asarray(padded(self.data, "inputs"))
         self.targets = jnp.asarray(padded(self.data, "targets"))
         self.rows = min(max(len(v) for k, v in self.data.items() if k.startswith("test/")), rows or 10**9)
-        self.optimizer = AdamW(1e-3).build(steps)
+        self.optimizer = AdamW(1e-3)
         self._start = jax.jit(partial(_start, self.model))
         self._learn = jax.jit(partial(_learn, self.model.clone(train=True), self.optimizer))
         self._merge = jax.jit(partial(_merged, self.adapter, config.num_decoder_layers))
@@ -143,7 +143,9 @@ def _learn(
         return state, metrics["loss"]
 
     with nn.logical_axis_rules(RULES):
-        state, losses = jax.lax.scan(step, create_state(model, optimizer, learned), batches)
+        state, losses = jax.lax.scan(
+            step, create_state(model, optimizer, learned, len(batches["weights"])), batches
+        )
     return state.learned, losses
 
 

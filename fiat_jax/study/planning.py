@@ -94,9 +94,11 @@ def lower_step(
     mesh = work.mesh.build(devices)
     model = T5(work.config, work.adapter)
     base, learned, placement = _variables(model, mesh)
-    optimizer = work.optimizer.build(100)
     state = jax.eval_shape(
-        lambda learned: create_state(model.clone(train=True), optimizer, learned, work.accumulation), learned
+        lambda learned: create_state(
+            model.clone(train=True), work.optimizer, learned, 100, work.accumulation
+        ),
+        learned,
     )
     places = state_shardings(state, placement, mesh)
     state = jax.tree.map(_placed, state, places)

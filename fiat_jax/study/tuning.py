@@ -206,8 +206,8 @@ def _fit(
     evaluate: Any,
     note: dict[str, str],
 ) -> None:
-    optimizer = tuning.optimizer.build(plan.steps)
-    state = create_state(network.model.clone(train=True), optimizer, network.learned, tuning.accumulation)
+    model = network.model.clone(train=True)
+    state = create_state(model, tuning.optimizer, network.learned, plan.steps, tuning.accumulation)
     places = state_shardings(state, network.placement, network.mesh)
     state = jax.device_put(state, places)
     note = {"examples": fingerprint(*batches.read), "base": network.fingerprint, **note}
@@ -238,7 +238,7 @@ def _fit(
             step_fn=jit_step(places, network.mesh),
             batch_at=batch_at,
             tokens_at=batches.tokens,
-            learning_rate=tuning.optimizer.schedule(plan.steps),
+            learning_rate=tuning.optimizer.pace(plan.steps).rate,
             log=log,
             evaluate=evaluate,
             save=save,

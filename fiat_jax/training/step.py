@@ -5,7 +5,7 @@ collections that change and `base` those that do not: {'adapter'} over {'params'
 over nothing for full fine-tuning. The code is the same.
 """
 
-from functools import partial
+from functools import cache, partial
 from typing import Any
 
 import flax
@@ -19,6 +19,7 @@ from fiat_jax.models import T5
 from fiat_jax.models.likelihood import shift_right
 from fiat_jax.parallel import RULES, batch_rows, replicated
 from fiat_jax.training.losses import LossSums, cross_entropy
+from fiat_jax.training.optimizers import Adafactor, AdamW, Pace
 from fiat_jax.typing import Array, Batch, Variables
 
 
@@ -28,16 +29,28 @@ class TrainState(flax.struct.PyTreeNode):
     step: Array  # scalar int32, updates made
     learned: Variables
     opt_state: optax.OptState
+    pace: Pace  # of the learning rate
     model: T5 = flax.struct.field(pytree_node=False)
-    optimizer: optax.GradientTransformation = flax.struct.field(pytree_node=False)
+    optimizer: optax.GradientTransformationExtraArgs = flax.struct.field(pytree_node=False)
     accumulation: int = flax.struct.field(pytree_node=False, default=1)
 
 
 def create_state(
-    model: T5, optimizer: optax.GradientTransformation, learned: Variables, accumulation: int = 1
+    model: T5, optimizer: AdamW | Adafactor, learned: Variables, steps: int, accumulation: int = 1
 ) -> TrainState:
-    """A state before the first step; `accumulation` is the number of micro-batches of a step."""
-    return TrainState(jnp.int32(0), learned, optimizer.init(learned), model, optimizer, accumulation)
+    """A state before the first step.
+
+    Args:
+      model: in training.
+      optimizer: its settings.
+      learned: what changes, at its start.
+      steps: updates in all.
+      accumulation: micro-batches of a step.
+    """
+    built = optimizer.build()
+    return TrainState(
+        jnp.int32(0), learned, built.init(learned), optimizer.pace(steps), model, built, accumulation
+    )
 
 
 def batch_loss(model: T5, variables: Variables, batch: Batch, key: Array | None = None) -> LossSums:
@@ -76,7 +89,8 @@ def train_step(
     else:
         gradients, sums = _accumulate(partial(gradient, state.learned), batch, key, state.accumulation)
     gradients = jax.tree.map(lambda g: g / jnp.maximum(sums.weight, 1.0), gradients)
-    updates, opt_state = state.optimizer.update(gradients, state.opt_state, state.learned)
+    rate = state.pace.rate(state.step)
+    updates, opt_state = state.optimizer.update(gradients, state.opt_state, state.learned, rate=rate)
     learned = optax.apply_updates(state.learned, updates)
     weight = jnp.maximum(sums.weight, 1.0)
     metrics = {
@@ -121,14 +135,23 @@ def state_shardings(state: TrainState, learned: Any, mesh: jax.sharding.Mesh) ->
         learned,
         transform_non_params=lambda _: whole,
     )
-    return state.replace(step=whole, learned=learned, opt_state=opt_state)
+    pace = jax.tree.map(lambda _: whole, state.pace)
+    return state.replace(step=whole, learned=learned, opt_state=opt_state, pace=pace)
 
 
 def jit_step(shardings: TrainState, mesh: jax.sharding.Mesh) -> Any:
     """`train_step` compiled for a mesh: the state is donated, and comes back sharded as it went in.
 
+    The same function comes back for the same shardings, whatever the learning rate and the number of steps.
     Its first call raises a ConfigError where the parts of a batch do not divide among the devices.
     """
+    leaves, structure = jax.tree.flatten(shardings)
+    return _jitted(tuple(leaves), structure, mesh)
+
+
+@cache
+def _jitted(leaves: tuple[Any, ...], structure: Any, mesh: jax.sharding.Mesh) -> Any:
+    shardings = jax.tree.unflatten(structure, leaves)
 
     def step(state, base, batch, key):
         _check_parts(batch, state.accumulation, batch_rows(mesh))

@@ -98,7 +98,7 @@ def test_every_weight_of_an_adapter_learns(adapter):
     config = dataclasses.replace(CONFIG, dropout=0.0, remat="full")
     mesh, model = Mesh().build(), T5(config, adapter, train=True)
     learned, base = {"adapter": fresh["adapter"]}, {"params": fresh["params"]}
-    state = create_state(model, AdamW(learning_rate=1e-2, warmup=0.0).build(4), learned)
+    state = create_state(model, AdamW(learning_rate=1e-2, warmup=0.0), learned, 4)
     abstract = jax.eval_shape(
         model.init, dict.fromkeys(("params", "adapter", "dropout"), jax.random.key(0)), TOKENS, TOKENS
     )
@@ -208,8 +208,8 @@ def test_lora_plus_learns_b_faster_than_all_else():
     adapter = DoRA(rank=2, targets=("encoder/.*/wo",))
     variables = start(adapter)["adapter"]
     ones = jax.tree.map(jnp.ones_like, variables)
-    plain, plus = (AdamW(learning_rate=0.1, warmup=0.0, lora_b_ratio=ratio).build(3) for ratio in (1.0, 16.0))
-    one, sixteen = (o.update(ones, o.init(variables), variables)[0] for o in (plain, plus))
+    plain, plus = (AdamW(learning_rate=0.1, warmup=0.0, lora_b_ratio=ratio).build() for ratio in (1.0, 16.0))
+    one, sixteen = (o.update(ones, o.init(variables), variables, rate=0.1)[0] for o in (plain, plus))
     ratios = jax.tree.map(lambda x, y: float((y / x).mean()), one, sixteen)
     assert nn.unbox(ratios)["encoder"]["layers"]["mlp"]["wo"]["lora"] == pytest.approx(
         {"a": 1.0, "b": 16.0, "magnitude": 1.0}

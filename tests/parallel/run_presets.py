@@ -31,7 +31,7 @@ TARGETS = {"adapter": 5, "params": 16}
 READ = ("fsdp_tensor",)
 """The presets whose programs are kept."""
 # Adam that divides by no small number: it would magnify the rounding of gradients near zero.
-OPTIMIZER = AdamW(learning_rate=1.0, warmup=0.0, decay="constant", epsilon=1.0).build(2)
+OPTIMIZER = AdamW(learning_rate=1.0, warmup=0.0, decay="constant", epsilon=1.0)
 
 
 @dataclass(frozen=True)
@@ -82,7 +82,7 @@ def training(case: Case, learned: str) -> tuple[Any, Any, Any]:
     """A compiled step, its state and what is frozen."""
     model = T5(CONFIG, ADAPTER if learned == "adapter" else None, train=True)
     base = {"params": case.variables["params"]} if learned == "adapter" else {}
-    state = create_state(model, OPTIMIZER, {learned: jax.tree.map(jnp.copy, case.variables[learned])})
+    state = create_state(model, OPTIMIZER, {learned: jax.tree.map(jnp.copy, case.variables[learned])}, 2)
     places = state_shardings(state, {learned: case.places[learned]}, case.mesh)
     return jit_step(places, case.mesh), jax.device_put(state, places), base
 

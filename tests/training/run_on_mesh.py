@@ -70,7 +70,7 @@ def tune(mesh: jax.sharding.Mesh, config: T5Config, adapter: Adapter) -> dict[st
     places = shardings(jax.eval_shape(init, key), mesh)
     with jax.set_mesh(mesh):
         variables = jax.jit(lambda key: nn.unbox(init(key)), out_shardings=places)(key)
-        state = create_state(model, AdamW(learning_rate=1e-2).build(3), {"adapter": variables["adapter"]}, 2)
+        state = create_state(model, AdamW(learning_rate=1e-2), {"adapter": variables["adapter"]}, 3, 2)
         wanted = state_shardings(state, {"adapter": places["adapter"]}, mesh)
         state, step, losses = jax.device_put(state, wanted), jit_step(wanted, mesh), []
         random = np.random.default_rng(0)
