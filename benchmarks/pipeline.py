@@ -139,7 +139,7 @@ def train_step(flags: argparse.Namespace, examples, repeats: int) -> tuple[float
     base = Base(str(flags.base), dtype="float32")
     network = assemble(Experiment(task(flags, None), base, "fiat", LoRA(rank=16), Mesh()), seed=0)
     model = network.model.clone(train=True)
-    state = create_state(model, AdamW(learning_rate=1e-3).build(100), network.learned)
+    state = create_state(model, AdamW(learning_rate=1e-3), network.learned, 100)
     places = state_shardings(state, network.placement, network.mesh)
     state, step_fn = jax.device_put(state, places), jit_step(places, network.mesh)
     batches, seconds, waits = TrainBatches(examples, BATCH, seed=0), [], []

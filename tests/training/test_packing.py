@@ -72,8 +72,8 @@ def test_a_packed_step_in_parts_learns_what_one_of_separate_rows_does():
     fresh = nn.unbox(jax.jit(model.init)({"params": key, "adapter": key}, tokens, tokens))
     learned = []
     for batch, parts in zip(batches(), (1, 2), strict=True):
-        optimizer = AdamW(learning_rate=1e-2).build(10)
-        state = create_state(model.clone(train=True), optimizer, {"adapter": fresh["adapter"]}, parts)
+        optimizer = AdamW(learning_rate=1e-2)
+        state = create_state(model.clone(train=True), optimizer, {"adapter": fresh["adapter"]}, 10, parts)
         state, _ = jax.jit(train_step)(state, {"params": fresh["params"]}, batch, key)
         learned.append(state.learned)
     for one, other in zip(*map(jax.tree.leaves, learned), strict=True):
