@@ -1,5 +1,7 @@
 """A small T5, and adapters on it that have moved from their start."""
 
+from functools import cache
+
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
@@ -12,8 +14,9 @@ CONFIG = T5Config(
 TOKENS = jnp.arange(2, 14).reshape(2, 6)
 
 
+@cache
 def start(adapter, config=CONFIG, seed=0):
-    """The variables of a small model and its adapter at their start."""
+    """The variables of a small model and its adapter at their start; not to be changed or donated."""
     key = jax.random.key(seed)
     init = jax.jit(T5(config, adapter).init)
     return nn.unbox(init({"params": key, "adapter": key}, TOKENS, TOKENS))
@@ -28,7 +31,12 @@ def moved(variables, seed=0):
 
 
 def logits(variables, adapter=None, config=CONFIG, inputs=TOKENS):
-    return jax.jit(T5(config, adapter).apply)(variables, inputs, TOKENS)
+    return _apply(adapter, config)(variables, inputs, TOKENS)
+
+
+@cache
+def _apply(adapter, config):
+    return jax.jit(T5(config, adapter).apply)
 
 
 def worst(found, expected):

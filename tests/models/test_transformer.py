@@ -31,6 +31,13 @@ def golden(request):
     return pretrained.config, variables, dict(np.load(folder / "expected.npz"))
 
 
+one_by_default = pytest.mark.parametrize(
+    "golden",
+    ["tiny_gated", *(pytest.param(name, marks=pytest.mark.slow) for name in ("tiny_relu", "tiny_umt5"))],
+    indirect=True,
+)
+
+
 def logits_of(config, variables, inputs, targets):
     return jax.jit(T5(config).apply)(variables, inputs, shift_right(targets, config.decoder_start_id))
 
@@ -123,6 +130,7 @@ def test_padding_and_neighbours_change_nothing(golden):
     np.testing.assert_allclose(alone[0], together[1], rtol=1e-4, atol=1e-4)
 
 
+@one_by_default
 @pytest.mark.parametrize("remat", ["dots", "attention", "full"])
 def test_remat_changes_no_gradient(golden, remat):
     config, variables, expected = golden
@@ -143,6 +151,7 @@ def test_a_row_of_padding_is_done_before_it_starts(golden):
     np.testing.assert_array_equal(answers[0], expected["greedy"][0, :8])
 
 
+@one_by_default
 def test_dropout_needs_training(golden):
     config, variables, expected = golden
     inputs, targets = expected["inputs"][:, :16], expected["targets"][:, :4]
