@@ -12,7 +12,12 @@ from fiat_jax.decoding.stream import _chunk
 from fiat_jax.errors import ConfigError
 from fiat_jax.models import T5
 
-SEARCHES = [Greedy(), Sample(), Sample(temperature=0.7, top_k=9), BeamSearch(3, n_best=2)]
+SEARCHES = [
+    Greedy(),
+    pytest.param(Sample(), marks=pytest.mark.slow),
+    Sample(temperature=0.7, top_k=9),
+    BeamSearch(3, n_best=2),
+]
 
 
 @pytest.mark.parametrize("search", SEARCHES, ids=["greedy", "sample", "top 9", "beams"])

@@ -173,7 +173,10 @@ def test_kernels_made_twice_give_the_gradients_of_kernels_that_are_kept(how):
     jax.tree.map(same, kept(*arguments), remade(*arguments))
 
 
-@pytest.mark.parametrize(("how", "adapter"), [("int8", DoRA(rank=4)), ("nf4", LoRA(rank=4))])
+@pytest.mark.parametrize(
+    ("how", "adapter"),
+    [("int8", DoRA(rank=4)), pytest.param("nf4", LoRA(rank=4), marks=pytest.mark.slow)],
+)
 def test_an_adapter_learns_on_what_is_stored_and_merges_into_its_floats(how, adapter):
     sizes = dict(d_model=64, d_kv=32, d_ff=128, num_heads=2, num_encoder_layers=2, num_decoder_layers=1)
     floats = T5Config(64, **sizes, dtype="float32")
