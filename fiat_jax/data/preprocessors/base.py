@@ -89,10 +89,7 @@ def texts(fields: Mapping[str, Any], name: str) -> list[str]:
     Raises:
       Misfit: it is none.
     """
-    value = find(fields, name)
-    if not isinstance(value, list) or not all(isinstance(item, str) for item in value):
-        raise Misfit(f"expected a list of texts in field {name!r}, found {value!r}")
-    return value
+    return _list_of(str, "texts", fields, name)
 
 
 def objects(fields: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
@@ -101,10 +98,7 @@ def objects(fields: Mapping[str, Any], name: str) -> list[Mapping[str, Any]]:
     Raises:
       Misfit: it is none.
     """
-    value = find(fields, name)
-    if not isinstance(value, list) or not all(isinstance(item, Mapping) for item in value):
-        raise Misfit(f"expected a list of objects in field {name!r}, found {value!r}")
-    return value
+    return _list_of(Mapping, "objects", fields, name)
 
 
 def truth(fields: Mapping[str, Any], name: str) -> bool:
@@ -116,6 +110,13 @@ def truth(fields: Mapping[str, Any], name: str) -> bool:
     value = find(fields, name)
     if not isinstance(value, bool):
         raise Misfit(f"expected true or false in field {name!r}, found {value!r}")
+    return value
+
+
+def _list_of(kind: type, what: str, fields: Mapping[str, Any], name: str) -> list[Any]:
+    value = find(fields, name)
+    if not isinstance(value, list) or not all(isinstance(item, kind) for item in value):
+        raise Misfit(f"expected a list of {what} in field {name!r}, found {value!r}")
     return value
 
 
