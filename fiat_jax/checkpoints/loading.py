@@ -84,7 +84,7 @@ def _read(
 def _read_quantised(row: Row, config: T5Config, tensors: Mapping[str, Tensor], shardings: Any) -> Kernel:
     """Reads the kernels of all layers; the host holds them in fewer bits, and one of them as it is."""
     layers, *size = row.shape(config)
-    store, wide = jax.jit(partial(quantise, how=config.quantise)), np.dtype("float32")
+    store, wide = partial(_quantise, how=config.quantise), np.dtype("float32")
     form = jax.eval_shape(store, jax.ShapeDtypeStruct(tuple(size), wide))
     stacks = jax.tree.map(lambda x: _allocate((layers, *x.shape), x.dtype), form)
     for layer in range(layers):
@@ -98,6 +98,9 @@ def _read_quantised(row: Row, config: T5Config, tensors: Mapping[str, Tensor], s
         return jax.make_array_from_callback(stack.shape, sharding, stack.__getitem__)
 
     return jax.block_until_ready(jax.tree.map(place, stacks, shardings))
+
+
+_quantise = jax.jit(quantise, static_argnames="how")
 
 
 def _shards(sharding: Sharding, shape: tuple[int, ...]) -> Iterator[tuple[Index, list[jax.Device]]]:

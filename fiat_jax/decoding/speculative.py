@@ -7,7 +7,7 @@ costs.
 """
 
 from collections.abc import Iterator
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import flax.linen as nn
@@ -128,6 +128,12 @@ def speculate(
         return constrain(end.tokens[:, :max_length], TOKENS), constrain(end.scores, TOKENS[:1]), end.rounds
 
 
+@lru_cache(maxsize=4)
+def _speculating(large: T5, draft: T5, max_length: int, ahead: int) -> Any:
+    """`speculate`, compiled once for all decoders that have these in common."""
+    return jax.jit(partial(speculate, large, draft, max_length, ahead))
+
+
 class SpeculativeDecoder:
     """Answers requests as a greedy `Decoder` does, a batch after another, with a draft that runs ahead.
 
@@ -169,7 +175,7 @@ class SpeculativeDecoder:
             )
         self.mesh, self.batch_size, self.buckets, self.steps = mesh, batch_size, buckets, 0
         self.large, self.draft = Speaker(*laid_out(*large)), Speaker(*laid_out(*draft))
-        self._speculate = jax.jit(partial(speculate, self.large.model, self.draft.model, max_length, ahead))
+        self._speculate = _speculating(self.large.model, self.draft.model, max_length, ahead)
 
     def run(self, take: Take) -> Iterator[tuple[Any, Answer]]:
         """Answers requests until there are no more, with the caller's keys."""

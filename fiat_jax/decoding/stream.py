@@ -1,7 +1,7 @@
 """Requests answered as they come: some rows decoded together, a new one wherever one is done."""
 
 from collections.abc import Callable, Iterator, Sequence
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any, NamedTuple
 
 import jax
@@ -61,8 +61,33 @@ list that there is none yet. It may wait only if the second argument, whether no
 True."""
 
 
+class _Programs(NamedTuple):
+    """What a decoder runs, each compiled once for every shape and mesh that it meets."""
+
+    begin: Any
+    decode: Any
+    insert: Any
+    take_out: Any
+
+    @property
+    def compiled(self) -> int:
+        """How many there are by now."""
+        return sum(program._cache_size() for program in self)
+
+
+@lru_cache(maxsize=8)
+def _programs(model: T5, search: Search, max_length: int) -> _Programs:
+    """The programs of all decoders that have these in common; those longest not asked for are let go."""
+    return _Programs(
+        begin=jax.jit(partial(begin, model, search, max_length)),
+        decode=jax.jit(partial(decode, model, search, SEGMENT), donate_argnums=(1,)),
+        insert=jax.jit(partial(_inserted), donate_argnums=(0,)),
+        take_out=jax.jit(partial(_taken_out), static_argnums=(2,)),
+    )
+
+
 class Decoder:
-    """A model that answers requests, with the programs that it has compiled for that.
+    """A model that answers requests, with compiled programs that it shares with others like it.
 
     Rows that are done make room for others every few steps. How many rows there are, and how wide their
     inputs, is as little as those that are left allow, of a few sizes each: every pair is compiled once.
@@ -98,16 +123,13 @@ class Decoder:
         own_rows(batch_size, mesh)  # refuses rows that do not divide
         self.model, self.variables = laid_out(model, variables)
         self.sizes = _sizes(batch_size, batch_rows(mesh))
-        self._begin = jax.jit(partial(begin, self.model, search, max_length))
-        self._decode = jax.jit(partial(decode, self.model, search, SEGMENT), donate_argnums=(1,))
-        self._insert = jax.jit(partial(_inserted), donate_argnums=(0,))
-        self._take_out = jax.jit(partial(_taken_out), static_argnums=(2,))
+        self._run = _programs(self.model, search, max_length)
+        self._found = self._run.compiled
 
     @property
     def programs(self) -> int:
-        """How many programs have been compiled."""
-        programs: list[Any] = [self._begin, self._decode, self._insert, self._take_out]
-        return sum(program._cache_size() for program in programs)
+        """How many programs have been compiled since there is this decoder; it found the others."""
+        return self._run.compiled - self._found
 
     def run(self, take: Take) -> Iterator[tuple[Any, Answer]]:
         """Answers requests until there are no more, each as soon as it is done, with the caller's key."""
@@ -143,7 +165,7 @@ class Decoder:
             held = stack([one.spans for one in requests], width)
             held = Spans(*put_batch([part[own] for part in held], self.mesh))
         placed = put_batch(batch, self.mesh)
-        return self._begin(self.variables, placed["inputs"], placed["seed"], placed.get("adapter"), held)
+        return self._run.begin(self.variables, placed["inputs"], placed["seed"], placed.get("adapter"), held)
 
     def answer(self, tokens: np.ndarray, scores: np.ndarray) -> Answer:
         """An answer of the tokens [n, T] and scores [n] of a row."""
@@ -187,9 +209,9 @@ class _Pool:
             own_width = max(decoder.width(one) for _, one in chunk)
             new = decoder.begun([one for _, one in chunk], count, own_width)
             if own_width < self.width:
-                new = decoder._take_out(new, np.arange(count, dtype=np.int32), self.width - own_width)
+                new = decoder._run.take_out(new, np.arange(count, dtype=np.int32), self.width - own_width)
             index = np.array([*places, *[len(self.owners)] * (count - len(places))], np.int32)
-            self.rows = decoder._insert(self.rows, new, index)
+            self.rows = decoder._run.insert(self.rows, new, index)
             for at, owner in zip(places, chunk, strict=True):
                 self.owners[at] = owner
 
@@ -205,7 +227,7 @@ class _Pool:
         smaller = max((size for size in decoder.sizes if size < len(live)), default=0)
         done = max(1, len(live) // 4) if more else len(live) - smaller
         enough = np.int32(len(self.owners) - len(live) + done)
-        self.rows, step, written = decoder._decode(decoder.variables, self.rows, self.step, enough)
+        self.rows, step, written = decoder._run.decode(decoder.variables, self.rows, self.step, enough)
         step, written = fetch((step, written))
         self.step = np.int32(step)
         for at in live:
@@ -219,7 +241,7 @@ class _Pool:
         live = self.live
         if (size, width) != (len(self.owners), self.width):
             index = np.array([*live, *[-1] * (size - len(live))], np.int32)
-            self.rows = self.decoder._take_out(self.rows, index, width - self.width)
+            self.rows = self.decoder._run.take_out(self.rows, index, width - self.width)
             self.owners = [*(self.owners[at] for at in live), *[None] * (size - len(live))]
             self.width = width
 

@@ -92,7 +92,7 @@ def laid_out(model: Any, variables: Variables) -> tuple[Any, Variables]:
     if model.unrolled:
         return model, variables
     config, whole = model.config, model.config.quantise == "none"
-    taken_apart = jax.jit(partial(unrolled, layers=config.num_decoder_layers))(variables)
+    taken_apart = _unrolled(variables, config.num_decoder_layers)
     if config.answer_in_int8:
         if isinstance(model.adapter, ProjectionAdapter) or not whole:
             raise ConfigError(
@@ -132,6 +132,9 @@ def _changed(params: Any, which: re.Pattern[str], change: Callable[[Array], Any]
     """Parameters of which those are changed whose paths match."""
     flat: dict[Any, Any] = flatten_dict(params, sep="/")
     return unflatten_dict({p: change(x) if which.match(p) else x for p, x in flat.items()}, sep="/")
+
+
+_unrolled = jax.jit(unrolled, static_argnums=1)
 
 
 @jax.jit

@@ -1,7 +1,7 @@
 """An experiment: task, base and adapter together, and the arrays they become on a mesh."""
 
 from dataclasses import dataclass, field
-from functools import partial
+from functools import lru_cache, partial
 from typing import Any
 
 import flax.linen as nn
@@ -30,7 +30,7 @@ from fiat_jax.models import T5, T5Config
 from fiat_jax.models.quantised import is_quantised
 from fiat_jax.parallel import Mesh, shardings
 from fiat_jax.parallel.hosts import check_same
-from fiat_jax.typing import Array, Variables
+from fiat_jax.typing import Array, Params, Variables
 
 
 @dataclass(frozen=True)
@@ -98,7 +98,7 @@ class Network:
         adapter = self._mergeable
         if adapter is None:
             return {**self.base, **learned}
-        merging = jax.jit(partial(merge, adapter=adapter), out_shardings=_placements(self.base["params"]))
+        merging = _program(_merged, adapter, _placements(self.base["params"]))
         return {"params": merging(self.base["params"], learned["adapter"])}
 
     def summary(self) -> str:
@@ -139,7 +139,7 @@ def assemble(experiment: Experiment, seed: int) -> Network:
     if adapter is None:
         return Network(model, mesh, {}, base, {"params": placement["params"]}, fingerprint)
     placement = {"adapter": placement["adapter"]}
-    start = jax.jit(partial(_start, model), out_shardings=placement)
+    start = _program(_start, model, placement)
     learned = _labelled(start(key, base), base, model, experiment.task)
     return Network(model, mesh, base, learned, placement, fingerprint)
 
@@ -149,6 +149,27 @@ def _start(model: T5, key: Array, base: Variables) -> Variables:
     tokens = jnp.ones((1, 1), jnp.int32)
     _, started = model.apply(base, tokens, tokens, rngs={"adapter": key}, mutable="adapter")
     return {"adapter": nn.unbox(started["adapter"])}
+
+
+def _merged(adapter: ProjectionAdapter, base: Params, weights: Params) -> Params:
+    return merge(base, weights, adapter)
+
+
+def _program(function: Any, of: Any, placement: Any) -> Any:
+    """A function of a model or an adapter and of arrays, as a program of the arrays; made once for all runs.
+
+    Args:
+      function: takes the two.
+      of: its first argument.
+      placement: shardings of what it gives.
+    """
+    leaves, structure = jax.tree.flatten(placement)
+    return _jitted(function, of, tuple(leaves), structure)
+
+
+@lru_cache(maxsize=16)
+def _jitted(function: Any, of: Any, leaves: tuple[Any, ...], structure: Any) -> Any:
+    return jax.jit(partial(function, of), out_shardings=jax.tree.unflatten(structure, leaves))
 
 
 def _labelled(learned: Variables, base: Variables, model: T5, task: Task) -> Variables:
