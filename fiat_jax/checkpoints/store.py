@@ -1,6 +1,7 @@
 """Training checkpoints: the last one to go on from, and the best one to use."""
 
 import logging
+import threading
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,7 @@ from fiat_jax.paths import absolute
 
 _policies = ocp.training.preservation_policies
 _NONE = -1
+_alone = threading.Lock()  # Orbax mixes up what the threads of a process save at the same time
 _log = logging.getLogger(__name__)
 
 
@@ -48,17 +50,22 @@ class CheckpointStore:
     ) -> None:
         """Writes trees of arrays at a step; returns while the files are still being written.
 
+        Not so in other threads than the main one, which write one after another.
+
         Args:
           step: the step they belong to.
           parts: trees by name; each can be read alone.
           metrics: validation metrics at that step.
           note: plain JSON values kept beside them, such as what data they were learned from.
         """
-        writer = self._opened()
-        self._flaws.pop(step, None)
-        writer.save_checkpointables_async(
-            step, dict(parts), metrics=metrics, custom_metadata=note, overwrite=True
-        )
+        with _alone:
+            writer = self._opened()
+            self._flaws.pop(step, None)
+            writer.save_checkpointables_async(
+                step, dict(parts), metrics=metrics, custom_metadata=note, overwrite=True
+            )
+            if threading.current_thread() is not threading.main_thread():
+                writer.wait()
 
     def steps(self) -> list[int]:
         """The steps whose checkpoints are whole."""
@@ -110,7 +117,8 @@ class CheckpointStore:
         """
         folder = self.folder / str(step)
         try:
-            return ocp.load_checkpointables(absolute(folder), parts)
+            with _alone:
+                return ocp.load_checkpointables(absolute(folder), parts)
         except (ValueError, KeyError, FileNotFoundError) as error:
             raise DataError(
                 f"{folder}: expected a checkpoint of this experiment, found another or a broken one "

@@ -11,10 +11,11 @@ import os
 import re
 import signal
 import sys
+import threading
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import NamedTuple, NoReturn
+from typing import Any, NamedTuple, NoReturn
 
 import jax
 import numpy as np
@@ -30,6 +31,7 @@ _GRACE = 3.0  # seconds that process 0, with which all end, leaves the others to
 _LOSS = re.compile(r"\bGloo\b|UNAVAILABLE|coordination service|stopped sending heartbeats", re.IGNORECASE)
 _HANDLER = ctypes.CFUNCTYPE(None, ctypes.c_int)
 _handlers: list[object] = []  # they must live as long as the process
+_came: list[int] = []  # signals, within `terminations`
 _log = logging.getLogger(__name__)
 
 
@@ -162,17 +164,26 @@ def check_same(what: str, text: str) -> None:
 def terminations() -> Iterator[Callable[[int], bool]]:
     """Within it, SIGTERM and the platform's notice set a flag, which is asked for at every step.
 
-    In a job the answer is the same on all processes: yes, from a step on that they have agreed on.
+    In a job the answer is the same on all processes: yes, from a step on that they have agreed on. Only the
+    main thread can ask the system for signals: another one hears of those that it has asked for.
     """
     if jax.distributed.is_initialized():
         yield multihost_utils.reached_preemption_sync_point
         return
-    came: list[int] = []
-    before = signal.signal(signal.SIGTERM, lambda number, _: came.append(number))
+    if threading.current_thread() is not threading.main_thread():
+        yield lambda step: bool(_came)
+        return
+    before = signal.signal(signal.SIGTERM, _note)
     try:
-        yield lambda step: bool(came)
+        yield lambda step: bool(_came)
     finally:
         signal.signal(signal.SIGTERM, before)
+        if before is not _note:
+            _came.clear()
+
+
+def _note(number: int, _: Any) -> None:
+    _came.append(number)
 
 
 def _join(command: str, job: Job, startup: int, heartbeat: int, preemptible: bool) -> None:

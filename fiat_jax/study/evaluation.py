@@ -23,6 +23,7 @@ from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import append
 from fiat_jax.reasoning.calls import GIVEN_LABEL
 from fiat_jax.study.answering import Graded, answer, write_predictions
+from fiat_jax.study.bases import Bases
 from fiat_jax.study.bounds import Bounded, Bounds
 from fiat_jax.study.calibrating import calibrate_ranking, calibrated
 from fiat_jax.study.experiment import Experiment, Network, assemble
@@ -73,6 +74,7 @@ def evaluate_run(
     rank: Rank | None = None,
     calibrate: bool = False,
     rationale_mix: RationaleMix | None = None,
+    bases: Bases | None = None,
 ) -> Scored:
     """Answers a split with the best checkpoint, and adds predictions and scores to the run folder.
 
@@ -87,6 +89,7 @@ def evaluate_run(
       calibrate: whether to fit the temperature of the labels on this split.
       rationale_mix: what share of the examples is shown without rationale, or with another's; the split is
         then called after it, as in 'test.wrong25'.
+      bases: as in `assemble`.
 
     Raises:
       ConfigError: the run has no checkpoint yet, there is nothing to calibrate, or a temperature of the
@@ -106,7 +109,7 @@ def evaluate_run(
     check_same("examples", fingerprint(examples))
     spans = None if bounds is None else _spans(examples, bounds, task, split)
     right = None if rank is None else right_labels(examples, task, rank.labels)
-    network = assemble(experiment, seed=0)
+    network = assemble(experiment, 0, bases)
     weights, step = best_weights(run_dir, network)
     fields: list[dict[str, Any]] = [{}] * len(examples)
     places = task.places(examples.languages)

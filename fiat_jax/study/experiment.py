@@ -30,6 +30,7 @@ from fiat_jax.models import T5, T5Config
 from fiat_jax.models.quantised import is_quantised
 from fiat_jax.parallel import Mesh, shardings
 from fiat_jax.parallel.hosts import check_same
+from fiat_jax.study.bases import Bases
 from fiat_jax.typing import Array, Params, Variables
 
 
@@ -113,19 +114,21 @@ class Network:
         return target_table(shapes, trainable, frozen)
 
 
-def assemble(experiment: Experiment, seed: int) -> Network:
+def assemble(experiment: Experiment, seed: int, bases: Bases | None = None) -> Network:
     """Loads the base and starts what is learned, sharded from the beginning.
 
     Args:
       experiment: what to build.
       seed: of the adapter's random start.
+      bases: what this run shares with others, and the devices it lies on; None for nothing, and all.
 
     Raises:
       ConfigError: a target pattern that matches nothing, or a vocabulary that is not the model's.
       ConfigError, DataError: as `Base.open`.
     """
-    mesh, adapter = experiment.mesh.build(), experiment.adapter
-    pretrained = experiment.base.open()
+    bases = bases or Bases()
+    mesh, adapter = experiment.mesh.build(bases.devices), experiment.adapter
+    pretrained, fingerprint = bases.open(experiment.base)
     config = pretrained.config
     check_vocabulary(experiment.task.vocabulary, experiment.task.tokens(), experiment.base.path, config)
     model = T5(config, adapter)
@@ -133,11 +136,11 @@ def assemble(experiment: Experiment, seed: int) -> Network:
     placement = shardings(abstract_variables(model), mesh)
     if adapter is not None:
         check_targets(adapter.patterns(), adapter.places(_projections(placement["params"])))
-    fingerprint = pretrained.fingerprint()
     check_same("base", fingerprint)
-    base = {"params": pretrained.params(placement["params"], learned=adapter is None)}
     if adapter is None:
-        return Network(model, mesh, {}, base, {"params": placement["params"]}, fingerprint)
+        learned = {"params": pretrained.params(placement["params"], learned=True)}
+        return Network(model, mesh, {}, learned, {"params": placement["params"]}, fingerprint)
+    base = {"params": bases.frozen(experiment.base, placement["params"], mesh)}
     placement = {"adapter": placement["adapter"]}
     start = _program(_start, model, placement)
     learned = _labelled(start(key, base), base, model, experiment.task)

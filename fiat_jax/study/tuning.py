@@ -2,6 +2,7 @@
 
 import hashlib
 import logging
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -22,6 +23,7 @@ from fiat_jax.parallel.hosts import check_same, is_first
 from fiat_jax.paths import at
 from fiat_jax.reasoning.calls import GIVEN_LABEL
 from fiat_jax.study.answering import Graded, answer
+from fiat_jax.study.bases import Bases
 from fiat_jax.study.experiment import Experiment, Network, assemble
 from fiat_jax.training import (
     Adafactor,
@@ -97,7 +99,9 @@ class Tuning:
         return self.steps or max(round(self.epochs * batches.steps_per_epoch), 1)
 
 
-def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, float] | None:
+def tune(
+    run_dir: Path, experiment: Experiment, tuning: Tuning, bases: Bases | None = None
+) -> dict[str, float] | None:
     """Tunes to the end, from the last checkpoint where there is one.
 
     With rationales that were written from the label nothing is validated: the last checkpoint counts.
@@ -106,6 +110,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
       run_dir: the run folder; gets metrics.jsonl, tensorboard/, checkpoints/ and adapter/.
       experiment: what is tuned on what.
       tuning: how.
+      bases: as in `assemble`.
 
     Returns:
       Validation metrics of the best checkpoint, or None without validation.
@@ -117,7 +122,8 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
     """
     task = experiment.task
     load_metrics(task.metrics)
-    batches = train_batches(experiment, tuning)
+    bases = bases or Bases()
+    batches = train_batches(experiment, tuning, bases.devices)
     check_same("training examples", fingerprint(*batches.read))
     validation, given = None, label_given(task, experiment.variant)
     if given:
@@ -128,7 +134,7 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
         validation = load_examples(task, experiment.variant, "validation")
     note = ({HEADLINE: task.headline} if validation else {}) | ({GIVEN_LABEL: given} if given else {})
     plan = Plan(tuning.total(batches), tuning.eval_every, tuning.save_every)
-    network = assemble(experiment, tuning.seed)
+    network = assemble(experiment, tuning.seed, bases)
     _log.info("%s", network.summary())
     store = CheckpointStore(run_dir / "checkpoints", best=task.headline if validation else None)
 
@@ -158,8 +164,15 @@ def tune(run_dir: Path, experiment: Experiment, tuning: Tuning) -> dict[str, flo
         store.close()
 
 
-def train_batches(experiment: Experiment, tuning: Tuning) -> TrainBatches:
+def train_batches(
+    experiment: Experiment, tuning: Tuning, devices: Sequence[Any] | None = None
+) -> TrainBatches:
     """The batches that a run learns from.
+
+    Args:
+      experiment: what is tuned on what.
+      tuning: how.
+      devices: those that share a batch; None for all there are.
 
     Raises:
       ConfigError: rationales are mixed where the variant reads none, or examples packed that cannot be.
@@ -168,7 +181,7 @@ def train_batches(experiment: Experiment, tuning: Tuning) -> TrainBatches:
     task, variant, mix = experiment.task, experiment.variant, tuning.rationale_mix
     size, seed, mixing = tuning.batch_size, tuning.seed, task.mixing
     check_mixed(mix, variant, "Tuning.rationale_mix")
-    packed_in = _packed_in(experiment, tuning) if tuning.packing else None
+    packed_in = _packed_in(experiment, tuning, devices) if tuning.packing else None
     examples = load_examples(task, variant, "train")
     if variant == "distillation":
         explanations = load_examples(task, "explanation", "train")
@@ -182,7 +195,7 @@ def train_batches(experiment: Experiment, tuning: Tuning) -> TrainBatches:
     return TrainBatches(examples, size, seed, mixing=mixing, packed_in=packed_in)
 
 
-def _packed_in(experiment: Experiment, tuning: Tuning) -> int:
+def _packed_in(experiment: Experiment, tuning: Tuning, devices: Sequence[Any] | None) -> int:
     """What the rows of packed batches are a multiple of, so that parts and devices have as many each.
 
     Raises:
@@ -193,7 +206,7 @@ def _packed_in(experiment: Experiment, tuning: Tuning) -> int:
         kind = "a SoftPrompt, which stands before a row and would be shared,"
     if experiment.variant == "distillation" or isinstance(experiment.adapter, SoftPrompt):
         raise ConfigError(f"Tuning.packing: expected False with {kind} found True; leave one of them out.")
-    return tuning.accumulation * batch_rows(experiment.mesh.build())
+    return tuning.accumulation * batch_rows(experiment.mesh.build(devices))
 
 
 def _fit(
