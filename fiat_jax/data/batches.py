@@ -59,7 +59,7 @@ class TrainBatches:
         self.examples, self.batch_size, self.seed, self.buckets = examples, batch_size, seed, buckets
         self.read: tuple[Examples, ...] = (examples,)
         self.packed_in = packed_in
-        self._longest = max(map(len, examples.inputs))
+        self._longest = examples.lengths
         self._order = functools.lru_cache(maxsize=4)(functools.partial(_permutation, len(examples), seed))
         self._rated = None
         if mixing != "proportional":
@@ -98,8 +98,7 @@ class TrainBatches:
         places = self._places(step)
         inputs = [self._inputs(*place) for place in places]
         targets = [self.examples.targets[row] for _, row in places]
-        longest = self._longest, max(map(len, self.examples.targets))
-        return pad(inputs, targets, longest, self.buckets, self.examples.pad_id, own)
+        return pad(inputs, targets, self._longest, self.buckets, self.examples.pad_id, own)
 
     def _packed_batch(self, step: int) -> Batch:
         """The batch of a step with rows shared, in one of a few numbers of rows, since each is compiled."""
@@ -114,8 +113,8 @@ class TrainBatches:
         """Tokens of a shared row: of inputs as many as the longest has, of targets what goes with that."""
         targets = list(map(len, self.examples.targets))
         read = sum(map(len, self.examples.inputs))
-        usual = 1.25 * self._longest * sum(targets) / read
-        return self._longest, -(-max(*targets, round(usual)) // 8) * 8
+        usual = 1.25 * self._longest[0] * sum(targets) / read
+        return self._longest[0], -(-max(self._longest[1], round(usual)) // 8) * 8
 
     def _inputs(self, epoch: int, row: int) -> np.ndarray:
         """What is read of an example in an epoch."""
@@ -170,7 +169,7 @@ def eval_batches(
       own: as in `TrainBatches.batch`.
     """
     check_examples(examples, batch_size, buckets)
-    longest = max(map(len, examples.inputs)), max(map(len, examples.targets))
+    longest = examples.lengths
     order = np.argsort([-len(row) for row in examples.inputs], kind="stable")
     for start in range(0, len(order), batch_size):
         real = order[start : start + batch_size]
@@ -233,6 +232,6 @@ def check_examples(examples: Examples, batch_size: int, buckets: tuple[int, ...]
         raise ConfigError(f"expected a batch size of 1 or more, found {batch_size}.")
     if list(buckets) != sorted(set(buckets)):
         raise ConfigError(f"expected buckets in ascending order, found {buckets}.")
-    longest = max(map(len, examples.inputs))
+    longest = examples.lengths[0]
     if not buckets or buckets[-1] < longest:
         raise ConfigError(f"expected a bucket for the longest input, {longest} tokens, found {buckets}.")

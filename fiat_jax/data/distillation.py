@@ -3,8 +3,6 @@
 Nothing is asked of the large model once the batches are made: what is learned answers from the input alone.
 """
 
-from collections.abc import Sequence
-
 import numpy as np
 
 from fiat_jax.data.batches import BUCKETS, TrainBatches, check_examples, pad
@@ -56,10 +54,8 @@ class DistillationBatches(TrainBatches):
         self.read = (labels, explanations)
         self._explained = {id: at for at, id in enumerate(explanations.ids)}
         self.label_share = label_share
-        self._most = (
-            _longest([*labels.inputs, *explanations.inputs]),
-            _longest([*labels.targets, *explanations.targets]),
-        )
+        (one, label), (other, explanation) = labels.lengths, explanations.lengths
+        self._longest = max(one, other), max(label, explanation)
 
     def rows_of(self, step: int) -> int:
         """How many rows the batch of a step has."""
@@ -79,7 +75,7 @@ class DistillationBatches(TrainBatches):
                 inputs.append((examples or self.examples).inputs[at])
                 targets.append((examples or self.examples).targets[at])
                 lengths.append(len(targets[-1]) if examples else 0)
-        batch = pad(inputs, targets, self._most, self.buckets, self.examples.pad_id, own)
+        batch = pad(inputs, targets, self._longest, self.buckets, self.examples.pad_id, own)
         of_rows = self._row_weights(np.array(lengths))
         batch["weights"] *= (of_rows if own is None else of_rows[own])[:, None]
         return batch
@@ -102,7 +98,3 @@ class DistillationBatches(TrainBatches):
             shares = np.array([1.0, 0.0])
         pair = shares * lengths.sum() / np.maximum(sums, 1)
         return (np.tile(pair, len(lengths) // 2) * (lengths > 0)).astype(np.float32)
-
-
-def _longest(rows: Sequence[np.ndarray]) -> int:
-    return max(map(len, rows))

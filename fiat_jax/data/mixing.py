@@ -178,7 +178,8 @@ def show(mix: RationaleMix, examples: Examples, task: Task, split: str) -> Examp
         if kind != "own":
             inputs[at], texts[at], cut[at] = shown.encode(at, donor if kind == "wrong" else None)
             unknown[at] = int((inputs[at] == tokens.unk_id).sum())
-    return replace(examples, inputs=tuple(inputs), texts=tuple(texts), cut=tuple(cut), unknown=tuple(unknown))
+    changed = {"inputs": inputs, "texts": texts, "cut": cut, "unknown": unknown}
+    return replace(examples, longest=None, **{name: tuple(values) for name, values in changed.items()})
 
 
 class MixedBatches(TrainBatches):
@@ -214,7 +215,7 @@ class MixedBatches(TrainBatches):
             raise DataError("RationaleMix.wrong: expected two examples or more to exchange, found 1.")
         self.read, self.mix = (examples, bare), mix
         self._bare = dict(zip(bare.ids, bare.inputs, strict=True))  # it may have more of them
-        self._shown, self._longest = shown, longest
+        self._shown, self._longest = shown, (longest, examples.lengths[1])
         # With rates, the languages of a batch are in passes of their own.
         self._dealt = functools.lru_cache(maxsize=4 * len(set(examples.languages)))(self._deal)
 

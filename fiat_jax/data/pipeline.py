@@ -56,6 +56,8 @@ class Examples:
       cut: what was shortened, and by how much.
       unknown: how many input tokens are unknown.
       pad_id: what fills up the rows of a batch.
+      longest: the longest input and target of those that these were chosen from, where that is known: what a
+        regime leaves out changes no shape of a batch then.
     """
 
     ids: Sequence[str]
@@ -67,9 +69,15 @@ class Examples:
     cut: Sequence[Cut]
     unknown: Sequence[int]
     pad_id: int = 0
+    longest: tuple[int, int] | None = None
 
     def __len__(self) -> int:
         return len(self.ids)
+
+    @property
+    def lengths(self) -> tuple[int, int]:
+        """The longest input and target, of these or of those that these were chosen from."""
+        return self.longest or (max(map(len, self.inputs)), max(map(len, self.targets)))
 
     def counts(self, *languages: str) -> Counts:
         """Counts of some languages, or of all."""
@@ -107,6 +115,8 @@ def load_examples(task: Task, reading: Reading, split: str, languages: tuple[str
 def write_cache(task: Task) -> list[tuple[Reading, str, str]]:
     """Writes the cache of a task, in the place of any there is: all readings of all splits.
 
+    It holds what every regime chooses from, and serves them all.
+
     A reading that cannot be made, such as one whose rationales are not there yet, is left out; it then is an
     error where it is read. That is so for none without rationales.
 
@@ -119,7 +129,7 @@ def write_cache(task: Task) -> list[tuple[Reading, str, str]]:
     Raises:
       ConfigError, DataError: as `load_examples` and `cache.write`.
     """
-    bare = replace(task, cache=None)
+    bare, task = replace(task, cache=None, regime=None), replace(task, regime=None)
     done: list[tuple[Reading, str, str]] = []
 
     def made() -> Iterator[cache.Entry]:
@@ -169,11 +179,41 @@ def _tokenise(task: Task, reading: Reading, split: str, languages: tuple[str, ..
 
 
 def _cached(task: Task, reading: Reading, split: str, languages: tuple[str, ...]) -> Examples:
-    """Reads the task's cache, which may be foreign."""
+    """Reads the task's cache, which may be foreign, and chooses as a regime does that reads the rows."""
     task.check_reading(reading)
     task.check_part(split, languages)
+    whole = replace(task, regime=None)
+    examples = _sound(whole, reading, split)
+    used = None
+    if task.regime is not None and split == "train":
+        # This reading may be without examples that have no rationale, which a regime may choose.
+        every = cache.read(whole, "plain", split, Examples)
+        used = task.regime.choose(zip(every.languages, every.ids, strict=True), task.name)
+    if used is None and not languages:
+        return examples
+    keys = list(zip(examples.languages, examples.ids, strict=True))
+    chosen = [
+        at
+        for one in languages or task.languages or ("",)
+        for at, key in enumerate(keys)
+        if one in ("", key[0]) and (used is None or key in used)
+    ]
+    if not chosen:
+        raise DataError(f"task {task.name}: expected rationales of split {split!r}, found none.")
+    picked: dict[str, Any] = {
+        name: tuple(getattr(examples, name)[at] for at in chosen) for name in columns_of(Examples)
+    }
+    return replace(examples, **picked)
+
+
+def _sound(task: Task, reading: Reading, split: str) -> Examples:
+    """The examples of a cache, their token ids checked.
+
+    Raises:
+      ConfigError, DataError: as `cache.read`, or lengths or ids are not the task's.
+    """
     examples = cache.read(task, reading, split, Examples)
-    size = task.tokens().size
+    size, longest = task.tokens().size, {}
     for name, limit in (("inputs", task.inputs_length), ("targets", task.targets_length)):
         rows: Column[np.ndarray] = getattr(examples, name)
         lengths, ids = np.diff(rows.offsets), rows.flat
@@ -182,13 +222,8 @@ def _cached(task: Task, reading: Reading, split: str, languages: tuple[str, ...]
                 f"{task.cache}: expected {name} of 1 to {limit} token ids below {size}, found others; "
                 "run `fiat cache` again."
             )
-    if not languages:
-        return examples
-    chosen = [at for one in languages for at, of in enumerate(examples.languages) if of == one]
-    picked: dict[str, Any] = {
-        name: tuple(getattr(examples, name)[at] for at in chosen) for name in columns_of(Examples)
-    }
-    return replace(examples, **picked)
+        longest[name] = int(lengths.max())
+    return replace(examples, longest=(longest["inputs"], longest["targets"]))
 
 
 def _tokenised(task: Task, name: str, split: str) -> Iterator[dict[str, Any]]:

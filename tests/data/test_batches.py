@@ -1,3 +1,5 @@
+from dataclasses import replace
+
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -92,6 +94,15 @@ def test_rows_are_padded_to_the_bucket_of_the_longest_and_never_beyond_the_longe
         assert batch["weights"][row].sum() == len(data.targets[which])
         np.testing.assert_array_equal(batch["weights"][row] > 0, batch["targets"][row] != 0)
     assert (batch["inputs"].dtype, batch["weights"].dtype) == (np.int32, np.float32)
+
+
+def test_a_regime_is_padded_to_lengths_of_the_examples_that_it_was_chosen_from():
+    few = replace(examples([9, 9, 9]), longest=(30, 17))
+    batches = TrainBatches(few, 3, 0, BUCKETS), TrainBatches(few, 3, 0, BUCKETS, packed_in=1)
+    evaluated, _ = next(eval_batches(few, 3, BUCKETS))
+    for batch in (batches[0].batch(0), evaluated):
+        assert batch["inputs"].shape == (3, 16) and batch["targets"].shape == (3, 17)
+    assert batches[1].batch(0)["inputs"].shape[1] == 30
 
 
 @given(sizes, st.integers(1, 12))

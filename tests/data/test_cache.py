@@ -15,6 +15,7 @@ from fiat_jax.data import columns, load_examples, pipeline, provenance
 from fiat_jax.data.columns import columns_of
 from fiat_jax.data.given_labels import label_given
 from fiat_jax.data.pipeline import Examples, write_cache
+from fiat_jax.data.regimes import Regime
 from fiat_jax.data.rendering import render
 from fiat_jax.data.sources import Jsonl
 from fiat_jax.data.tasks import Task
@@ -97,6 +98,28 @@ def test_a_cache_gives_the_examples_that_the_rows_give(cached):
         same(load_examples(cached, reading, split), load_examples(plain, reading, split))
     turned = ("ibo", "hau")
     same(load_examples(cached, "fiat", "test", turned), load_examples(plain, "fiat", "test", turned))
+
+
+def test_one_cache_gives_every_regime_the_examples_that_its_rows_give(tmp_path, vocabulary, quickly):
+    few = {id: text for id, text in RATIONALES.items() if id not in ("hau-1", "ibo-2")}
+    task = make(tmp_path, vocabulary, "regimes_cached", few)
+    task = replace(task, without_rationale="leave_out", regime=Regime(1))
+    assert ("plain", "train", "6 examples, 1 cut") in [(*at, said[:17]) for *at, said in write_cache(task)]
+    counts = set()
+    for regime in (Regime(3, seed=1), Regime(4, seed=1), Regime(4, balanced=True), Regime(6)):
+        cached = replace(task, regime=regime)
+        rows = replace(cached, cache=None)
+        for reading in task.readings():
+            found = load_examples(cached, reading, "train")
+            same(found, load_examples(rows, reading, "train"))
+            counts.add((reading, len(found)))
+            assert found.lengths == load_examples(replace(task, regime=None), reading, "train").lengths
+        turned = ("ibo", "hau")
+        same(load_examples(cached, "plain", "train", turned), load_examples(rows, "plain", "train", turned))
+        assert len(load_examples(cached, "plain", "test")) == 2
+    assert {("plain", 3), ("fiat", 2), ("plain", 4), ("fiat", 3), ("plain", 6), ("fiat", 4)} <= counts
+    with pytest.raises(DataError, match="a regime of at most 6 examples"):
+        load_examples(replace(task, regime=Regime(7)), "plain", "train")
 
 
 def test_token_ids_of_a_cache_are_mapped_and_not_read(cached):
