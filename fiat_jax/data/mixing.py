@@ -13,7 +13,7 @@ from typing import Literal, NamedTuple
 import numpy as np
 
 from fiat_jax.data.batches import BUCKETS, TrainBatches
-from fiat_jax.data.pipeline import Examples, load_examples
+from fiat_jax.data.pipeline import Examples, in_buckets, load_examples
 from fiat_jax.data.rates import Mixing
 from fiat_jax.data.rendering import joined
 from fiat_jax.data.tasks import Task
@@ -178,8 +178,15 @@ def show(mix: RationaleMix, examples: Examples, task: Task, split: str) -> Examp
         if kind != "own":
             inputs[at], texts[at], cut[at] = shown.encode(at, donor if kind == "wrong" else None)
             unknown[at] = int((inputs[at] == tokens.unk_id).sum())
-    changed = {"inputs": inputs, "texts": texts, "cut": cut, "unknown": unknown}
-    return replace(examples, longest=None, **{name: tuple(values) for name, values in changed.items()})
+    changed = replace(
+        examples,
+        inputs=tuple(inputs),
+        texts=tuple(texts),
+        cut=tuple(cut),
+        unknown=tuple(unknown),
+        longest=None,  # another's rationale may be longer
+    )
+    return in_buckets(task, changed)
 
 
 class MixedBatches(TrainBatches):
@@ -215,7 +222,7 @@ class MixedBatches(TrainBatches):
             raise DataError("RationaleMix.wrong: expected two examples or more to exchange, found 1.")
         self.read, self.mix = (examples, bare), mix
         self._bare = dict(zip(bare.ids, bare.inputs, strict=True))  # it may have more of them
-        self._shown, self._longest = shown, (longest, examples.lengths[1])
+        self._shown, self._longest = shown, (max(longest, examples.lengths[0]), examples.lengths[1])
         # With rates, the languages of a batch are in passes of their own.
         self._dealt = functools.lru_cache(maxsize=4 * len(set(examples.languages)))(self._deal)
 

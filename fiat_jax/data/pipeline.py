@@ -56,8 +56,9 @@ class Examples:
       cut: what was shortened, and by how much.
       unknown: how many input tokens are unknown.
       pad_id: what fills up the rows of a batch.
-      longest: the longest input and target of those that these were chosen from, where that is known: what a
-        regime leaves out changes no shape of a batch then.
+      longest: what batches are padded to at most, input and target; None for the longest of these. It is that
+        of those which these were chosen from, where that is known: what a regime leaves out changes no shape
+        of a batch then. `Task.buckets` says it of inputs.
     """
 
     ids: Sequence[str]
@@ -76,7 +77,7 @@ class Examples:
 
     @property
     def lengths(self) -> tuple[int, int]:
-        """The longest input and target, of these or of those that these were chosen from."""
+        """What the inputs and targets of batches are padded to at most."""
         return self.longest or (max(map(len, self.inputs)), max(map(len, self.targets)))
 
     def counts(self, *languages: str) -> Counts:
@@ -108,8 +109,16 @@ def load_examples(task: Task, reading: Reading, split: str, languages: tuple[str
       DataError: a row is wrong, has no rationale or does not fit; the message names it. Or a cache is stale.
     """
     examples = (_tokenise if task.cache is None else _cached)(task, reading, split, languages)
+    examples = in_buckets(task, examples)
     _report(task, reading, split, examples)
     return examples
+
+
+def in_buckets(task: Task, examples: Examples) -> Examples:
+    """Examples that are padded to the whole of the last length of `Task.buckets`, where there are some."""
+    if not task.buckets:
+        return examples
+    return replace(examples, longest=(task.buckets[-1], examples.lengths[1]))
 
 
 def write_cache(task: Task) -> list[tuple[Reading, str, str]]:

@@ -18,7 +18,7 @@ from fiat_jax.paths import at, size
 from fiat_jax.reasoning.store import given_label, open_rationales
 from fiat_jax.records import fill
 
-_ELSEWHERE = {"name", "cache", "metrics", "mean_of", "groups", "mixing"}
+_ELSEWHERE = {"name", "cache", "metrics", "mean_of", "groups", "mixing", "buckets"}
 """Fields of a task that change no token."""
 
 _BY_CONTENT = {"source", "vocabulary", "rationales"}

@@ -60,6 +60,14 @@ def _check_template(task: "Task") -> None:
         )
     if min(task.inputs_length, task.targets_length) < 1:
         raise ConfigError("Task: expected inputs_length and targets_length of 1 or more.")
+    buckets = task.buckets
+    if buckets and (
+        list(buckets) != sorted({*buckets}) or buckets[0] < 1 or buckets[-1] < task.inputs_length
+    ):
+        raise ConfigError(
+            "Task.buckets: expected lengths in ascending order, the last at least Task.inputs_length = "
+            f"{task.inputs_length}, found {buckets}; add that, or leave them out for the usual ones."
+        )
 
 
 def _check_metrics(task: "Task") -> None:

@@ -43,6 +43,8 @@ class Task:
       mixing: how often a language comes in training: 'proportional' to its examples, 'equal', or a
         temperature T of 1 or more, for rates of n ** (1 / T) of n examples.
       inputs_length, targets_length: tokens at most, the end among them.
+      buckets: lengths that inputs are padded to, ascending, the last at least inputs_length; fewer compile
+        less and pad more. () for the usual ones.
       metrics: how answers are scored, by the names of `METRICS`. The first score of the first is the headline
         score, by which the best checkpoint is chosen.
       mean_of: the languages whose mean is the overall score; () for all.
@@ -72,6 +74,7 @@ class Task:
     mixing: Mixing = "proportional"
     inputs_length: int = 512
     targets_length: int = 64
+    buckets: tuple[int, ...] = ()
     metrics: tuple[str, ...] = ("squad",)
     mean_of: tuple[str, ...] = ()
     groups: dict[str, tuple[str, ...]] = field(default_factory=dict)

@@ -54,7 +54,9 @@ def decoder(
 
 
 def buckets_of(task: Task) -> tuple[int, ...]:
-    """The lengths that inputs of a task are padded to."""
+    """The lengths that inputs of a task are padded to where they are answered."""
+    if task.buckets:
+        return task.buckets
     longest = task.inputs_length
     return (*(size for size in EVAL_BUCKETS if size < longest), longest)
 
@@ -98,7 +100,7 @@ def answer(
       Answers in the order of the examples; mean loss (nats a target token) and accuracy of target tokens.
     """
     tokens, texts = task.tokens(), [""] * len(examples)
-    means = _likelihood(network, weights, examples, batch_size)
+    means = _likelihood(network, weights, examples, task, batch_size)
     requests = [
         Request(inputs, seed_of(id, search), None if spans is None else spans[at])
         for at, (id, inputs) in enumerate(zip(examples.ids, examples.inputs, strict=True))
@@ -110,11 +112,11 @@ def answer(
 
 
 def _likelihood(
-    network: Network, weights: Variables, examples: Examples, batch_size: int
+    network: Network, weights: Variables, examples: Examples, task: Task, batch_size: int
 ) -> dict[str, float]:
     own, totals = own_rows(batch_size, network.mesh), []
     with jax.set_mesh(network.mesh):
-        for batch, _ in eval_batches(examples, batch_size, own=own):
+        for batch, _ in eval_batches(examples, batch_size, task.buckets or EVAL_BUCKETS, own):
             totals.append(eval_step(network.answering, weights, put_batch(batch, network.mesh)))
     return _means(totals)
 

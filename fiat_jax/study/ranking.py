@@ -7,7 +7,7 @@ from typing import Any
 import jax
 import numpy as np
 
-from fiat_jax.data.batches import eval_batches
+from fiat_jax.data.batches import EVAL_BUCKETS, eval_batches
 from fiat_jax.data.labels import encode_labels
 from fiat_jax.data.metrics.labels import areas
 from fiat_jax.data.metrics.metric import Score
@@ -128,7 +128,7 @@ def rank_examples(
     found = np.zeros((len(examples), len(ids)))
     own = own_rows(batch_size, network.mesh)
     with jax.set_mesh(network.mesh):
-        for batch, rows in eval_batches(examples, batch_size, own=own):
+        for batch, rows in eval_batches(examples, batch_size, task.buckets or EVAL_BUCKETS, own):
             inputs = put_batch(batch["inputs"], network.mesh)
             real = rows >= 0
             found[rows[real]] = fetch(score(model, weights, inputs, labels))[real]

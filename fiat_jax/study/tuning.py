@@ -11,7 +11,7 @@ import jax
 
 from fiat_jax.adapters import Learnable, SoftPrompt
 from fiat_jax.checkpoints import CheckpointStore, abstract_like, read_weights, write_adapter
-from fiat_jax.data.batches import TrainBatches
+from fiat_jax.data.batches import BUCKETS, TrainBatches
 from fiat_jax.data.distillation import DistillationBatches
 from fiat_jax.data.given_labels import label_given
 from fiat_jax.data.metrics import load_metrics
@@ -179,20 +179,18 @@ def train_batches(
       ConfigError, DataError: as `load_examples`.
     """
     task, variant, mix = experiment.task, experiment.variant, tuning.rationale_mix
-    size, seed, mixing = tuning.batch_size, tuning.seed, task.mixing
+    size, seed, buckets, mixing = tuning.batch_size, tuning.seed, task.buckets or BUCKETS, task.mixing
     check_mixed(mix, variant, "Tuning.rationale_mix")
     packed_in = _packed_in(experiment, tuning, devices) if tuning.packing else None
     examples = load_examples(task, variant, "train")
     if variant == "distillation":
         explanations = load_examples(task, "explanation", "train")
-        return DistillationBatches(examples, explanations, size, seed, tuning.label_share, mixing=mixing)
+        return DistillationBatches(examples, explanations, size, seed, tuning.label_share, buckets, mixing)
     if mix is not None:
         bare = load_examples(task, "instruction", "train")
         shown, longest = Shown(task, "train"), task.inputs_length
-        return MixedBatches(
-            examples, bare, shown, mix, size, seed, longest, mixing=mixing, packed_in=packed_in
-        )
-    return TrainBatches(examples, size, seed, mixing=mixing, packed_in=packed_in)
+        return MixedBatches(examples, bare, shown, mix, size, seed, longest, buckets, mixing, packed_in)
+    return TrainBatches(examples, size, seed, buckets, mixing, packed_in)
 
 
 def _packed_in(experiment: Experiment, tuning: Tuning, devices: Sequence[Any] | None) -> int:

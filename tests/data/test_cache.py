@@ -12,6 +12,7 @@ from rows import example, write_jsonl
 from safetensors.numpy import load_file, save_file
 
 from fiat_jax.data import columns, load_examples, pipeline, provenance
+from fiat_jax.data.batches import TrainBatches, eval_batches
 from fiat_jax.data.columns import columns_of
 from fiat_jax.data.given_labels import label_given
 from fiat_jax.data.pipeline import Examples, write_cache
@@ -120,6 +121,15 @@ def test_one_cache_gives_every_regime_the_examples_that_its_rows_give(tmp_path, 
     assert {("plain", 3), ("fiat", 2), ("plain", 4), ("fiat", 3), ("plain", 6), ("fiat", 4)} <= counts
     with pytest.raises(DataError, match="a regime of at most 6 examples"):
         load_examples(replace(task, regime=Regime(7)), "plain", "train")
+
+
+def test_a_task_with_one_length_has_one_shape_in_training_and_evaluation(cached):
+    examples = load_examples(replace(cached, buckets=(160,)), "fiat", "train")
+    batches = TrainBatches(examples, 1, 0, (160,))
+    shapes = {batches.batch(step)["inputs"].shape for step in range(8)}
+    shapes |= {batch["inputs"].shape for batch, _ in eval_batches(examples, 1, (160,))}
+    assert shapes == {(1, 160)}
+    assert max(map(len, examples.inputs)) < 160
 
 
 def test_token_ids_of_a_cache_are_mapped_and_not_read(cached):
