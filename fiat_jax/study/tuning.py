@@ -100,7 +100,11 @@ class Tuning:
 
 
 def tune(
-    run_dir: Path, experiment: Experiment, tuning: Tuning, bases: Bases | None = None
+    run_dir: Path,
+    experiment: Experiment,
+    tuning: Tuning,
+    bases: Bases | None = None,
+    quiet: bool = False,
 ) -> dict[str, float] | None:
     """Tunes to the end, from the last checkpoint where there is one.
 
@@ -111,6 +115,7 @@ def tune(
       experiment: what is tuned on what.
       tuning: how.
       bases: as in `assemble`.
+      quiet: whether its steps are not shown.
 
     Returns:
       Validation metrics of the best checkpoint, or None without validation.
@@ -148,7 +153,9 @@ def tune(
         if tuning.start is not None and store.latest() is None:
             network = _started(network, experiment.adapter, at(tuning.start))
         with jax.set_mesh(network.mesh):
-            _fit(run_dir, network, tuning, plan, batches, store, evaluate if validation else None, note)
+            _fit(
+                run_dir, network, tuning, plan, batches, store, evaluate if validation else None, note, quiet
+            )
         best = store.best()
         assert best is not None
         if experiment.adapter is not None:
@@ -216,6 +223,7 @@ def _fit(
     store: CheckpointStore,
     evaluate: Any,
     note: dict[str, str],
+    quiet: bool,
 ) -> None:
     model = network.model.clone(train=True)
     state = create_state(model, tuning.optimizer, network.learned, plan.steps, tuning.accumulation)
@@ -239,7 +247,7 @@ def _fit(
         own = own_rows(batches.rows_of(step), network.mesh)
         return put_batch(batches.batch(step, own), network.mesh)
 
-    log = MetricsLog(run_dir, int(state.step), plan.steps) if is_first() else Silence()
+    log = MetricsLog(run_dir, int(state.step), plan.steps, quiet) if is_first() else Silence()
     try:
         fit(
             state,

@@ -23,9 +23,10 @@ class MetricsLog:
       folder: the run folder; `metrics.jsonl` and `tensorboard/` are made in it.
       step: the step that the run starts or resumes from.
       steps: the last step, for progress and time left.
+      quiet: whether nothing is shown.
     """
 
-    def __init__(self, folder: Path, step: int, steps: int) -> None:
+    def __init__(self, folder: Path, step: int, steps: int, quiet: bool = False) -> None:
         self._path, self._events = folder / "metrics.jsonl", folder / "tensorboard"
         _truncate(self._path, step)
         self._remote = is_remote(folder)
@@ -33,9 +34,9 @@ class MetricsLog:
         events = self._held.name if self._held else str(self._events)
         self._board = SummaryWriter(events, purge_step=step + 1, flush_secs=10)
         self._rows, self._flushed = "", time.monotonic()
-        self._steps = steps
+        self._steps, self._quiet = steps, quiet
         self._first, self._started = step, time.monotonic()
-        terminal = sys.stderr.isatty()
+        terminal = sys.stderr.isatty() and not quiet
         self._bar = tqdm(total=steps, initial=step, unit="step", dynamic_ncols=True) if terminal else None
 
     def write(self, step: int, split: str, metrics: Mapping[str, float]) -> None:
@@ -70,7 +71,8 @@ class MetricsLog:
 
     def say(self, line: str) -> None:
         """Shows a line, above the progress bar where there is one."""
-        tqdm.write(line, file=sys.stderr)
+        if not self._quiet:
+            tqdm.write(line, file=sys.stderr)
 
     def close(self) -> None:
         """Ends the files and the bar."""
