@@ -1,8 +1,10 @@
 """The look of static pages: one file, no script, no font or picture from elsewhere."""
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from html import escape
 from pathlib import Path
+
+from fiat_jax.study.charts import NARROW, WIDE
 
 _STYLE = """
 :root { color-scheme: light dark; --text: #222; --faint: #555; --back: #fff; --box: #f5f5f3; --line: #999 }
@@ -22,7 +24,15 @@ th { border-bottom: 1px solid var(--line) }
 td.n, th.n { text-align: right; font-variant-numeric: tabular-nums }
 svg { display: block; margin: .5rem 0; max-width: 100%; height: auto }
 body svg text { font: 12px system-ui, sans-serif; fill: var(--faint) }
+body svg .back, body svg .hollow { fill: var(--back) }
+body svg .axis { stroke: var(--line) }
+body svg .grid { stroke: var(--box) }
+.narrow { display: none }
 pre { background: var(--box); padding: .8rem; overflow-x: auto; font-size: 13px }
+@media screen and (max-width: 600px) {
+  .wide { display: none }
+  .narrow { display: block }
+}
 @media print {
   :root { color-scheme: light; --text: #000; --faint: #444; --back: #fff; --box: #f5f5f3; --line: #999 }
   body { margin: 0; max-width: none; font-size: 10pt }
@@ -68,3 +78,14 @@ def table(head: Sequence[str], body: Iterable[Sequence[str]], numbers: int = 0) 
 
     rows = "".join(f"<tr>{cells('td', row)}</tr>" for row in body)
     return f'<div class="scroll"><table><tr>{cells("th", head)}</tr>{rows}</table></div>'
+
+
+def pair(draw: Callable[[float], str]) -> list[str]:
+    """A picture twice: as wide as a page, and for phones; one of them is shown.
+
+    Args:
+      draw: the picture of a width.
+    """
+    return [
+        f'<div class="{name}">{draw(width)}</div>' for name, width in (("wide", WIDE), ("narrow", NARROW))
+    ]

@@ -7,13 +7,12 @@ from pathlib import Path
 from typing import Any
 
 from fiat_jax.data.metrics import LABELS
-from fiat_jax.study.page import table, write_page
+from fiat_jax.study.charts import lines
+from fiat_jax.study.page import pair, table, write_page
 from fiat_jax.study.score_tables import headline_of, label_tables, score_table
 
 SAMPLES = 20
 """Predictions shown of each split."""
-
-_WIDTH, _HEIGHT, _LEFT, _BOTTOM = 640, 220, 56, 28
 
 
 def write_report(run_dir: Path) -> Path:
@@ -54,29 +53,7 @@ def _chart(title: str, curves: dict[str, list[tuple[float, float]]]) -> list[str
     """A line chart from zero; nothing where there is nothing to draw."""
     if not curves:
         return []
-    points = [point for curve in curves.values() for point in curve]
-    right, top = max(x for x, _ in points), max(y for _, y in points) or 1.0
-
-    def place(x: float, y: float) -> str:
-        across = _LEFT + (_WIDTH - _LEFT - 90) * x / right
-        return f"{across:.1f},{_HEIGHT - _BOTTOM - (_HEIGHT - _BOTTOM - 12) * y / top:.1f}"
-
-    colours = dict(zip(("train", "validation"), ("#8aa4c8", "#c2542d"), strict=True))
-    lines = []
-    for split, curve in curves.items():
-        drawn = " ".join(place(*point) for point in curve)
-        end_x, end_y = place(*curve[-1]).split(",")
-        lines.append(f'<polyline fill="none" stroke="{colours[split]}" stroke-width="1.6" points="{drawn}"/>')
-        lines.append(f'<text x="{float(end_x) + 6}" y="{float(end_y) + 4}">{split} {curve[-1][1]:.3g}</text>')
-    base = _HEIGHT - _BOTTOM
-    axes = (
-        f'<path d="M{_LEFT},12V{base}H{_WIDTH - 90}" fill="none" stroke="#bbb"/>'
-        f'<text x="{_LEFT - 8}" y="20" text-anchor="end">{top:.3g}</text>'
-        f'<text x="{_LEFT - 8}" y="{base}" text-anchor="end">0</text>'
-        f'<text x="{_WIDTH - 90}" y="{base + 18}" text-anchor="end">step {right:.0f}</text>'
-    )
-    size = f'width="{_WIDTH}" height="{_HEIGHT}" viewBox="0 0 {_WIDTH} {_HEIGHT}"'
-    return [f"<h2>{title}</h2>", f'<svg {size} role="img" aria-label="{title}">{axes}{"".join(lines)}</svg>']
+    return [f"<h2>{title}</h2>", *pair(lambda width: lines(title, curves, "step", width=width))]
 
 
 def _scores(split: str, row: dict[str, Any]) -> str:

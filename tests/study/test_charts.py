@@ -19,13 +19,13 @@ def test_a_curve_goes_from_the_lower_left_to_the_upper_right_of_its_axes():
 
 def test_labels_of_curves_that_end_together_do_not_stand_on_one_another():
     picture = lines("F1", {name: [(0, 0), (1, 50)] for name in "abc"}, "share")
-    heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:#\w+">[abc] 50', picture))
+    heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)">[abc] 50', picture))
     assert len(heights) == 3 and all(b - a >= 12 for a, b in pairwise(heights))
 
 
 def test_labels_of_curves_that_end_at_the_foot_stay_in_the_picture():
     picture = lines("F1", {name: [(0, 50), (1, 0)] for name in "abcd"}, "share")
-    heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)" style="fill:#\w+">[abcd] 0', picture))
+    heights = sorted(float(y) for y in re.findall(r'y="([\d.]+)">[abcd] 0', picture))
     foot = float(ElementTree.fromstring(picture).find(f"{SVG}path").get("d").split("V")[1].split("H")[0])
     assert heights[-1] <= foot + 4 and all(b - a >= 12 for a, b in pairwise(heights))
 
