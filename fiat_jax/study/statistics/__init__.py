@@ -9,14 +9,15 @@
 - `verdicts`: all that as sentences.
 """
 
-from fiat_jax.study.statistics.cells import Cell, Runs, Score, gather, per_language
-from fiat_jax.study.statistics.comparing import Comparison, compare, compare_all, holm
-from fiat_jax.study.statistics.draws import Draws, draw
+from fiat_jax.study.statistics.cells import Cell, Runs, Score, gather, per_language, run_name
+from fiat_jax.study.statistics.comparing import Comparison, compare, compare_all, holm, least
+from fiat_jax.study.statistics.draws import RESAMPLES, Draws, draw
 from fiat_jax.study.statistics.efficiency import Curve, Needed, fit, learning_curve, needed
-from fiat_jax.study.statistics.estimates import Estimate, estimate
-from fiat_jax.study.statistics.verdicts import compared, data_needed
+from fiat_jax.study.statistics.estimates import Estimate, estimate, mixed
+from fiat_jax.study.statistics.verdicts import compared, data_needed, examples_text, interval_text
 
 __all__ = [
+    "RESAMPLES",
     "Cell",
     "Comparison",
     "Curve",
@@ -31,10 +32,15 @@ __all__ = [
     "data_needed",
     "draw",
     "estimate",
+    "examples_text",
     "fit",
     "gather",
     "holm",
+    "interval_text",
     "learning_curve",
+    "least",
+    "mixed",
     "needed",
     "per_language",
+    "run_name",
 ]

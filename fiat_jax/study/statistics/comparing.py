@@ -74,10 +74,9 @@ def compare_all(
       DataError: as `draw`.
     """
     family = len(pairs) * len(scores)
-    least = int(np.ceil(round(2 * _IN_A_TAIL * family / (1 - LEVEL), 6)))
-    if resamples < least:
+    if resamples < least(family):
         raise ConfigError(
-            f"resamples: expected {least:,} or more for {family} comparisons, found {resamples:,}."
+            f"resamples: expected {least(family):,} or more for {family} comparisons, found {resamples:,}."
         )
     keys = [(one, other, language) for one, other in pairs for language in scores]
     drawn = [draw([one, other], scores[language], resamples, random_seed) for one, other, language in keys]
@@ -106,6 +105,11 @@ def compare_all(
             )
         )
     return found
+
+
+def least(family: int) -> int:
+    """How many resamples so many comparisons need at least."""
+    return int(np.ceil(round(2 * _IN_A_TAIL * family / (1 - LEVEL), 6)))
 
 
 def both_sides(drawn: np.ndarray) -> float:

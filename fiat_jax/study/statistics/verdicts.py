@@ -44,19 +44,27 @@ def data_needed(found: Needed, unit: str = "F1", digits: int = 1) -> str:
     """
     smallest, largest = f"{found.sizes[0]:,}", f"{found.sizes[-1]:,}"
 
-    def number(examples: float) -> str:
-        if math.isinf(examples):
-            return f"more than {largest}"
-        return f"{examples:,.0f}" if examples else f"fewer than {smallest}"
-
     goal = f"{_at(found.goal, found.goal_regime)}, {found.score:.{digits}f} {unit}"
-    ends = dict.fromkeys((number(found.low), number(found.high)))
     facts = (
-        f"{' to '.join(ends)}, n = {found.test_examples:,}, "
+        f"{interval_text(found)}, n = {found.test_examples:,}, "
         f"{seeds_text(found.seeds, found.left_out)}; measured from {smallest} to {largest}, where the curve "
         f"misses a mean by {found.misses:.{digits}f} {unit} at most"
     )
-    return f"{found.paradigm} needs {number(found.examples)} examples to reach {goal} ({facts})."
+    return (
+        f"{found.paradigm} needs {examples_text(found, found.examples)} examples to reach {goal} ({facts})."
+    )
+
+
+def examples_text(found: Needed, examples: float) -> str:
+    """A number of examples, as far as it was measured: such as '772' or 'more than 3,000'."""
+    if math.isinf(examples):
+        return f"more than {found.sizes[-1]:,}"
+    return f"{examples:,.0f}" if examples else f"fewer than {found.sizes[0]:,}"
+
+
+def interval_text(found: Needed) -> str:
+    """The interval of how many are needed; one number where both ends are alike."""
+    return " to ".join(dict.fromkeys(examples_text(found, end) for end in (found.low, found.high)))
 
 
 def _sides(found: Comparison) -> tuple[str, str]:

@@ -1,0 +1,12 @@
+"""What a sweep has found, as a page, as Markdown and as pictures; no model and no task is needed.
+
+- `blocks`: what a report is made of; `html` and `markdown` write the same blocks.
+- `found`: lines of the report, their scores and what is tested; `rivals`: which of them FIAT is held against.
+- `verdict`, `scores`, `by_language`, `ablations`, `tests`, `examples`, `costs`, `settings`, `beside_paper`: a
+  section each. `explained`: paradigms and scores in a sentence each.
+- `writing`: all of it, into the folder of the sweep.
+"""
+
+from fiat_jax.study.comparing.report.writing import write_report
+
+__all__ = ["write_report"]

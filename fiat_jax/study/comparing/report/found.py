@@ -1,0 +1,224 @@
+"""The lines of a report: their scores, and what is tested between them."""
+
+import math
+from collections.abc import Iterable, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from typing import TypeVar
+
+import numpy as np
+
+from fiat_jax.study.charts import Look, looks_of
+from fiat_jax.study.comparing.results import Comparison, Result, Study
+from fiat_jax.study.statistics import (
+    RESAMPLES,
+    Cell,
+    Draws,
+    Estimate,
+    Runs,
+    Score,
+    compare_all,
+    draw,
+    gather,
+    least,
+    mixed,
+)
+from fiat_jax.study.statistics import Comparison as Compared
+
+K = TypeVar("K")
+
+FIAT = "fiat"
+ABSENT = "not run"
+
+
+@dataclass(frozen=True)
+class Line:
+    """A paradigm, with one of several bases, adapters and prompts.
+
+    Attributes:
+      paradigm, base, adapter, prompt: names, as of `Result`.
+      label: as the report calls it; no two are the same.
+    """
+
+    paradigm: str
+    base: str
+    adapter: str
+    prompt: str
+    label: str
+
+    def fits(self, other: "Line") -> bool:
+        """Whether both have the same base, adapter and prompt, as far as they have them."""
+        ours, theirs = (self.base, self.adapter, self.prompt), (other.base, other.adapter, other.prompt)
+        return all(one == another or not (one and another) for one, another in zip(ours, theirs, strict=True))
+
+
+@dataclass(frozen=True)
+class Tested:
+    """One line against another at a size, as one of a family."""
+
+    one: Line
+    other: Line
+    size: int | None
+    found: Compared
+
+
+class Found:
+    """What a sweep has found.
+
+    Args:
+      comparison: what it left.
+      resamples: of every interval and test; families of many comparisons take more.
+    """
+
+    def __init__(self, comparison: Comparison, resamples: int = RESAMPLES) -> None:
+        self.study: Study = comparison.study
+        self.failed = comparison.failed
+        self.resamples = resamples
+        lines = _lines(self.study, comparison.results)
+        self.lines: tuple[Line, ...] = tuple(dict.fromkeys(line for line, _ in lines))
+        self.results: dict[tuple[Line, int | None], list[Result]] = {}
+        for line, result in sorted(lines, key=lambda one: -1 if one[1].seed is None else one[1].seed):
+            self.results.setdefault((line, result.size), []).append(result)
+        self.counts = {name: self.study.languages.count(name) for name in dict.fromkeys(self.study.languages)}
+        self.languages = tuple(name for name, count in self.counts.items() if count > 1)
+        wanted = self.study.mean_of or tuple(self.counts)
+        self.left_out = tuple(name for name in wanted if name not in self.languages)
+        self.score = Score(tuple(name for name in wanted if name in self.languages))
+
+    @property
+    def unit(self) -> str:
+        """What sentences call points of the score."""
+        return self.study.unit if self.study.unit == "F1" else f"points of {self.study.unit}"
+
+    @cached_property
+    def runs(self) -> dict[tuple[Line, int | None], Runs]:
+        """What can be estimated: nothing where no language that counts has two examples."""
+        if not (self.results and self.score.languages):
+            return {}
+        by_label = {line.label: line for line in self.lines}
+        cells = [
+            Cell(line.label, size, one.seed, self.study.ids, self.study.languages, one.scores)
+            for (line, size), results in self.results.items()
+            for one in results
+        ]
+        return {(by_label[label], size): runs for (label, size), runs in gather(cells).items()}
+
+    @cached_property
+    def sizes(self) -> tuple[int | None, ...]:
+        """Where something was tuned, ascending; (None,) where nothing was."""
+        sizes = sorted({size for _, size in self.runs if size is not None})
+        return tuple(sizes) or (None,)
+
+    @cached_property
+    def estimates(self) -> dict[tuple[Line, int | None], Estimate]:
+        """Of each line at each size."""
+        return estimated(self.runs, self.score, self.resamples)
+
+    def at(self, size: int | None) -> list[Line]:
+        """The lines that have a score at a size, what is not tuned among them."""
+        return [line for line in self.lines if self.place(line, size) in self.runs]
+
+    def place(self, line: Line, size: int | None) -> tuple[Line, int | None]:
+        """Where the runs of a line are that stand beside a size, if there are any."""
+        return (line, None) if (line, None) in self.runs else (line, size)
+
+    def estimate(self, line: Line, size: int | None) -> Estimate | None:
+        """The score of a line that stands beside a size."""
+        return self.estimates.get(self.place(line, size))
+
+    def best(self, lines: Iterable[Line], size: int | None) -> Line | None:
+        """That with the highest mean of those that have a score."""
+        there = [(one.value, line) for line in lines if (one := self.estimate(line, size))]
+        return max(there, key=lambda one: one[0])[1] if there else None
+
+    @cached_property
+    def references(self) -> tuple[Line, ...]:
+        """What all is compared with: FIAT, or the best at the largest size where FIAT has not run."""
+        scored = {line for line, _ in self.runs}
+        fiat = tuple(line for line in self.lines if line.paradigm == FIAT and line in scored)
+        best = self.best(self.lines, self.sizes[-1])
+        return fiat or ((best,) if best else ())
+
+    @cached_property
+    def looks(self) -> dict[str, Look]:
+        """How each line is drawn in all pictures, by label."""
+        rest = [line for line in self.lines if line not in self.references]
+        return looks_of(line.label for line in [*self.references, *rest])
+
+    def pairs(self, size: int | None) -> list[tuple[Line, Line]]:
+        """What is compared at a size: each reference with all that fits it and has a seed in common."""
+        there = self.at(size)
+        first = [line for line in self.references if line in there]
+        return [
+            (one, other)
+            for at, one in enumerate(first)
+            for other in there
+            if other not in first[: at + 1]
+            and (one.fits(other) or other in first)
+            and self._common(one, other, size)
+        ]
+
+    def _common(self, one: Line, other: Line, size: int | None) -> bool:
+        ours, theirs = (set(self.runs[self.place(line, size)].seeds) for line in (one, other))
+        return {None} in (ours, theirs) or bool(ours & theirs)
+
+    @cached_property
+    def tested(self) -> list[Tested]:
+        """All pairs at all sizes by the overall score, as one family."""
+        pairs = [(one, other, size) for size in self.sizes for one, other in self.pairs(size)]
+        return self.test(pairs, {"": self.score})
+
+    @cached_property
+    def tested_by_language(self) -> list[Tested]:
+        """All pairs at the largest size in each language, as one family."""
+        size = self.sizes[-1]
+        scores = {name: Score((name,)) for name in self.languages}
+        return self.test([(one, other, size) for one, other in self.pairs(size)], scores)
+
+    def test(self, pairs: list[tuple[Line, Line, int | None]], scores: Mapping[str, Score]) -> list[Tested]:
+        """Tests pairs as one family, with as many resamples as so many need."""
+        if not (pairs and scores):
+            return []
+        runs = [
+            (self.runs[self.place(one, size)], self.runs[self.place(other, size)])
+            for one, other, size in pairs
+        ]
+        found = compare_all(runs, scores, max(self.resamples, least(len(pairs) * len(scores))))
+        of_each = [pair for pair in pairs for _ in scores]
+        return [Tested(*pair, one) for pair, one in zip(of_each, found, strict=True)]
+
+
+def estimated(runs: Mapping[K, Runs], score: Score, resamples: int) -> dict[K, Estimate]:
+    """The scores of runs, drawn together where they have the same seeds."""
+    found: dict[K, Estimate] = {}
+    for seeds in dict.fromkeys(one.seeds for one in runs.values()):
+        keys = [key for key, one in runs.items() if one.seeds == seeds]
+        draws: Draws = draw([runs[key] for key in keys], score, resamples)
+        found |= {key: mixed(draws, unit) for key, unit in zip(keys, np.eye(len(keys)), strict=True)}
+    return {key: found[key] for key in runs}
+
+
+def at_size(size: int | None) -> str:
+    """Such as ' at 800 training examples'; nothing for what is not tuned."""
+    return "" if size is None else f" at {size:,} training examples"
+
+
+def _lines(study: Study, results: Iterable[Result]) -> list[tuple[Line, Result]]:
+    """Each result with its line, in the order of the study."""
+    order = list(study.paradigms)
+    labels = list(study.paradigms.values())
+    found = []
+    for result in results:
+        label = study.paradigms.get(result.paradigm, result.paradigm)
+        if labels.count(label) > 1:
+            label += f" [{result.paradigm}]"
+        names = [name for name in (result.base, result.adapter, result.prompt) if name]
+        label += f" ({', '.join(names)})" if names else ""
+        found.append((Line(result.paradigm, result.base, result.adapter, result.prompt, label), result))
+    return sorted(
+        found,
+        key=lambda one: (
+            order.index(one[0].paradigm) if one[0].paradigm in order else math.inf,
+            one[0].label,
+        ),
+    )
