@@ -101,6 +101,14 @@ def text(x: float, y: float, words: str, anchor: str = "start") -> str:
     return f'<text x="{x:.1f}" y="{y:.1f}"{where}>{escape(words)}</text>'
 
 
+def on_paper(x: float, y: float, words: str, anchor: str = "start") -> str:
+    """Words that cover what is under them."""
+    wide = length([words])
+    left = x if anchor == "start" else x - wide
+    back = f'<rect class="back" x="{left:.1f}" y="{y - 11:.1f}" width="{wide:.1f}" height="14"/>'
+    return back + text(x, y, words, anchor)
+
+
 def length(words: Iterable[str]) -> float:
     """How long the longest of some words is drawn, at most."""
     return _LETTER * max(map(len, words), default=0)

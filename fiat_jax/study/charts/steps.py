@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fiat_jax.study.charts.drawing import TOP, WIDE, Axis, look, svg, text, ticks
+from fiat_jax.study.charts.drawing import TOP, WIDE, Axis, look, on_paper, svg, text, ticks
 
 _ROW, _FOOT, _SIDE = 44, 40, 14
 
@@ -45,12 +45,11 @@ def steps(title: str, taken: Sequence[Step], width: float = WIDE) -> str:
         drawn.append(text(x(value), foot + 18, f"{value:.4g}", "middle"))
     for at, one in enumerate(taken):
         y = TOP + _ROW * at + 26
-        drawn += [text(_SIDE, y - 12, one.name), text(width - _SIDE, y - 12, one.said, "end")]
-        drawn += _drawn(one, x, y)
         if at + 1 < len(taken):
-            drawn.append(
-                f'<path d="M{x(one.after):.1f},{y + 7}v{_ROW - 14}" stroke="#8a8a8a" stroke-dasharray="2 3"/>'
-            )
+            place = f"M{x(one.after):.1f},{y + 7}v{_ROW - 14}"
+            drawn.append(f'<path d="{place}" stroke="#8a8a8a" stroke-dasharray="2 3"/>')
+        drawn += [on_paper(_SIDE, y - 12, one.name), on_paper(width - _SIDE, y - 12, one.said, "end")]
+        drawn += _drawn(one, x, y)
     drawn.append(text(width / 2, foot + 34, title, "middle"))
     return svg(title, foot + _FOOT, drawn, width)
 

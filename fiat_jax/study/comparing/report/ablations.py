@@ -34,7 +34,7 @@ def ablations(found: Found) -> Section:
     if alone:
         blocks.append(_table("One alone, with all others in place", found, size, alone, tested))
     absent += [
-        f"alone, without {ingredient}: {label(name, found.study.paradigms)}"
+        f"Alone, without {ingredient}: {label(name, found.study.paradigms)}"
         for ingredient, name in zip(INGREDIENTS, ALONE, strict=True)
         if not _fitting(found, fiat, name, size)
     ]
@@ -71,7 +71,7 @@ def _one_after_another(found: Found, fiat: Line, size: int | None) -> tuple[list
             )
             before, lost = line, []
         else:
-            absent.append(f"one after another, without {ingredient}: {label(name, found.study.paradigms)}")
+            absent.append(f"One after another, without {ingredient}: {label(name, found.study.paradigms)}")
     return gone, absent
 
 

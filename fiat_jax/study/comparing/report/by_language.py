@@ -2,7 +2,7 @@
 
 from fiat_jax.study.charts import groups
 from fiat_jax.study.comparing.report.blocks import Picture, Section, Table, Text
-from fiat_jax.study.comparing.report.found import Found, Line, at_size, estimated
+from fiat_jax.study.comparing.report.found import Found, Line, at_size, estimated, named
 from fiat_jax.study.comparing.report.rivals import KINDS, best_of, reference
 from fiat_jax.study.statistics import Estimate, Score
 
@@ -18,7 +18,7 @@ def by_language(found: Found) -> Section:
     of_each = _estimates(found, size)
     main = _main(found, size)
     rows = {
-        _name(found, language): {line.label: _interval(its[line]) for line in main}
+        named(language): {line.label: _interval(its[line]) for line in main}
         for language, its in of_each.items()
     }
     unit = found.study.unit
@@ -27,7 +27,7 @@ def by_language(found: Found) -> Section:
         return groups(unit, rows, width, found.looks)
 
     note = f"The reference, and the best of each kind{at_size(size)}, with intervals of 95 %."
-    head = ["paradigm", *(f"{language}, n = {found.counts[language]:,}" for language in of_each)]
+    head = ["paradigm", *(f"{named(language)}, n = {found.counts[language]:,}" for language in of_each)]
     body = [
         [
             line.label,
@@ -53,10 +53,6 @@ def _main(found: Found, size: int | None) -> list[Line]:
         return []
     best = [best_of(found, one, kind, size) for kind in KINDS]
     return [one, *(line for line in best if line)]
-
-
-def _name(found: Found, language: str) -> str:
-    return language or "no language"
 
 
 def _interval(one: Estimate) -> tuple[float, float, float]:

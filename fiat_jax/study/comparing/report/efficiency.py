@@ -37,9 +37,7 @@ def efficiency_table(found: Found, some: list[Needed]) -> Table:
         )
         for one in some
     ]
-    return Table(
-        ("paradigm", "to reach", "needs so many examples"), rows, 2, "Data efficiency, from fitted curves"
-    )
+    return Table(("paradigm", "to reach", "examples needed"), rows, 2, "Data efficiency, from fitted curves")
 
 
 def _curve(found: Found, line: Line) -> list[tuple[Line, int | None]]:

@@ -198,6 +198,11 @@ def estimated(runs: Mapping[K, Runs], score: Score, resamples: int) -> dict[K, E
     return {key: found[key] for key in runs}
 
 
+def named(language: str) -> str:
+    """A language as tables call it."""
+    return language or "no language"
+
+
 def at_size(size: int | None) -> str:
     """Such as ' at 800 training examples'; nothing for what is not tuned."""
     return "" if size is None else f" at {size:,} training examples"

@@ -20,7 +20,8 @@ from fiat_jax.study.comparing.report.blocks import (
 PICTURES = "pictures"
 """The folder of the pictures, beside the report."""
 
-_SPECIAL = re.compile(r"([\\`*_\[\]|#<>~&])")
+_SPECIAL = re.compile(r"([\\`*_\[\]|#~])")
+_HTML = (re.compile(r"&(?=[\w#])"), "&amp;"), (re.compile(r"<(?=\S)"), "&lt;")
 
 
 def write_markdown(path: Path, title: str, sections: Iterable[Section]) -> None:
@@ -71,4 +72,7 @@ def _cell(text: str) -> str:
 
 def _plain(text: str) -> str:
     """Text that Markdown takes as it is, in one line."""
-    return _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    text = _SPECIAL.sub(r"\\\1", " ".join(text.split()))
+    for found, written in _HTML:
+        text = found.sub(written, text)
+    return text

@@ -1,6 +1,6 @@
 """Which lines FIAT is held against in the verdict."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from fiat_jax.study.comparing.report.explained import by_reasoner, learns, without_rationale
@@ -19,12 +19,13 @@ def reference(found: Found, size: int | None) -> Line | None:
     return found.best(found.references, size)
 
 
-def best_of(found: Found, one: Line, kind: str, size: int | None) -> Line | None:
-    """The best line of a kind that is not the one, fits it and has run at a size."""
-    its = KINDS[kind]
-    return found.best(
-        [line for line in found.lines if its(line.paradigm) and line != one and one.fits(line)], size
-    )
+def best_of(
+    found: Found, one: Line, kind: str, size: int | None, among: Iterable[Line] | None = None
+) -> Line | None:
+    """The best line of a kind that is not the one, fits it and has run at a size; of all, or among some."""
+    lines = found.lines if among is None else among
+    its = [line for line in lines if KINDS[kind](line.paradigm) and line != one and one.fits(line)]
+    return found.best(its, size)
 
 
 @lru_cache(maxsize=4)
@@ -50,8 +51,8 @@ def rivals(found: Found, size: int | None) -> dict[str, Tested]:
     if one is None:
         return {}
     tested = {test.other: test for test in family(found) if test.size == size}
-    best = {kind: best_of(found, one, kind, size) for kind in KINDS}
-    return {kind: tested[line] for kind, line in best.items() if line in tested}
+    best = {kind: best_of(found, one, kind, size, tested) for kind in KINDS}
+    return {kind: tested[line] for kind, line in best.items() if line}
 
 
 def outcome(test: Tested) -> str:

@@ -4,7 +4,7 @@ from collections.abc import Mapping
 from typing import TypeVar
 
 from fiat_jax.study.comparing.report.blocks import Block, Section, Table, Text
-from fiat_jax.study.comparing.report.found import ABSENT, Found, Tested, at_size
+from fiat_jax.study.comparing.report.found import ABSENT, Found, Tested, at_size, named
 
 K = TypeVar("K")
 
@@ -30,7 +30,7 @@ def tests(found: Found) -> Section:
     if len(found.languages) > 1:
         its = {(_pair(found, one), one.found.language): one for one in found.tested_by_language}
         title_of = f"{found.study.unit} by language{at_size(found.sizes[-1])}, {len(its)} comparisons"
-        blocks.append(_table(found, title_of, {name: name for name in found.languages}, its))
+        blocks.append(_table(found, title_of, {name: named(name) for name in found.languages}, its))
     return Section(title, blocks)
 
 

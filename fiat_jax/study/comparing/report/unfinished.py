@@ -1,6 +1,6 @@
 """What a sweep does not have yet."""
 
-from fiat_jax.study.comparing.report.found import Found
+from fiat_jax.study.comparing.report.found import Found, named
 
 
 def lacking(found: Found) -> list[str]:
@@ -22,7 +22,7 @@ def lacking(found: Found) -> list[str]:
         if found.results and size not in {size for _, size in found.results}:
             said.append(f"Nothing is there at {size:,} training examples.")
     if found.left_out:
-        names = ", ".join(name or "no language" for name in found.left_out)
+        names = ", ".join(map(named, found.left_out))
         said.append(f"Languages with fewer than two test examples are left out of the mean: {names}.")
     if not any(any(texts) for texts in found.study.rationales.values()):
         said.append("There are no rationales to show.")

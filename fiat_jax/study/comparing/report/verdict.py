@@ -3,7 +3,7 @@
 from fiat_jax.study.comparing.report.blocks import Block, Items, Section, Table, Text
 from fiat_jax.study.comparing.report.efficiency import LEAST, efficiencies
 from fiat_jax.study.comparing.report.explained import explained, explained_score
-from fiat_jax.study.comparing.report.found import FIAT, Found, at_size
+from fiat_jax.study.comparing.report.found import FIAT, Found, at_size, named
 from fiat_jax.study.comparing.report.rivals import KINDS, outcome, reference, rivals
 from fiat_jax.study.comparing.report.unfinished import lacking
 from fiat_jax.study.statistics import compared, data_needed
@@ -104,7 +104,11 @@ def _smallest(found: Found) -> list[str]:
 def _efficiency(found: Found) -> list[str]:
     if some := efficiencies(found, "fine-tuning"):
         return [_sentence(data_needed(some[0], found.unit))]
-    return [f"How many examples fine-tuning needs to reach FIAT is not known: {LEAST} sizes are needed."]
+    if "fine-tuning" not in rivals(found, found.sizes[-1]) or len(found.sizes) >= LEAST:
+        return []
+    goal = reference(found, found.sizes[-1])
+    name = goal.label if goal else ""
+    return [f"How many examples fine-tuning needs to reach {name} is not known: {LEAST} sizes are needed."]
 
 
 def _nothing(found: Found) -> str:
@@ -117,6 +121,6 @@ def _score(found: Found) -> str:
     counted = found.score.languages
     said = f"The score is {explained_score(found.study.score, found.study.unit)}. "
     if len(counted) > 1:
-        languages = f"{len(counted)} languages ({', '.join(counted)})"
+        languages = f"{len(counted)} languages ({', '.join(map(named, counted))})"
         said += f"It is the mean over {languages}, each the mean of its examples. "
     return f"{said}There are {sum(found.counts.values()):,} test examples."
