@@ -27,6 +27,7 @@ body svg text { font: 12px system-ui, sans-serif; fill: var(--faint) }
 body svg .back, body svg .hollow { fill: var(--back) }
 body svg .axis { stroke: var(--line) }
 body svg .grid { stroke: var(--box) }
+body svg .ink { stroke: var(--text); fill: var(--text) }
 .narrow { display: none }
 pre { background: var(--box); padding: .8rem; overflow-x: auto; font-size: 13px }
 @media screen and (max-width: 600px) {

@@ -4,7 +4,9 @@ import re
 from itertools import pairwise
 from xml.etree import ElementTree
 
-from fiat_jax.study.charts import histogram, intervals, lines
+import pytest
+
+from fiat_jax.study.charts import NARROW, Step, groups, histogram, intervals, lines, looks_of, points, steps
 
 SVG = "{http://www.w3.org/2000/svg}"
 
@@ -53,3 +55,77 @@ def test_bars_beyond_the_limit_are_outlined_and_stand_right_of_its_line():
     assert float(second[0]) + float(second[3]) <= edge <= float(re.match(r"M([\d.]+)", beyond.get("d"))[1])
     assert "up to 20" in picture and "longer" in picture and "tokens &lt;in&gt;" in picture
     assert "longer" not in histogram("tokens", {"train": [1]}, 1)
+
+
+def marks(picture):
+    """Where marks stand, of the key of a legend too: (x, y, colour, whether it is filled)."""
+    found = []
+    for one in ElementTree.fromstring(picture).iter(f"{SVG}path"):
+        if place := re.match(r"M([\d.]+),([\d.]+)m", one.get("d")):
+            found.append((float(place[1]), float(place[2]), one.get("stroke"), one.get("class") != "hollow"))
+    return found
+
+
+def test_with_a_log_axis_equal_factors_are_equally_far_apart_and_bars_stand_at_their_points():
+    bars = {"a": [(100, 40, 60), (200, 45, 65), (400, 50, 80)]}
+    curve = [(100, 50.0), (200, 55.0), (400, 70.0)]
+    picture = lines("F1", {"a": curve}, "examples", None, bars=bars, log=True)
+    xs = [x for x, _, _, _ in marks(picture)[:3]]
+    assert xs[1] - xs[0] == pytest.approx(xs[2] - xs[1], abs=0.2) and xs[0] < xs[1]
+    uprights = re.findall(r'"M([\d.]+),[\d.]+V[\d.]+" stroke=', picture)
+    assert [float(x) for x in uprights] == xs
+
+
+def test_what_goes_all_the_way_across_is_named_with_its_value_and_has_its_interval():
+    picture = lines("F1", {"a": [(1, 50.0), (2, 60.0)]}, "examples", levels={"prompt": (40.0, 35.0, 45.0)})
+    assert "prompt 40.0" in picture and 'opacity=".12"' in picture
+
+
+def test_names_stand_below_where_it_is_narrow_and_within_the_picture():
+    curves = {f"a rather long name {at}": [(0, 10.0 * at), (1, 9.0 * at)] for at in range(6)}
+    root = ElementTree.fromstring(lines("F1", curves, "share", width=NARROW))
+    names = [one for one in root.iter(f"{SVG}text") if "rather" in one.text]
+    axis = float(next(root.iter(f"{SVG}path")).get("d").split("V")[1].split("H")[0])
+    heights = [float(one.get("y")) for one in names]
+    assert root.get("width") == "360" and len(names) == 6
+    assert axis < min(heights) and max(heights) < float(root.get("height"))
+
+
+def test_thirty_lines_differ_in_more_than_colour():
+    looks = looks_of(map(str, range(30)))
+    assert len({(one.dash, one.mark) for one in looks.values()}) == 30
+
+
+def test_dots_of_a_group_stand_where_their_values_are_and_what_is_missing_is_left_out():
+    picture = groups("F1", {"hau": {"a": (50, 40, 60), "b": (60, 50, 70)}, "yor": {"a": (70, 60, 80)}})
+    dots = marks(picture)[:3]
+    assert [one[2] for one in dots] == [dots[0][2], dots[1][2], dots[0][2]] and dots[0][2] != dots[1][2]
+    assert dots[1][0] - dots[0][0] == pytest.approx(dots[2][0] - dots[1][0], abs=0.2)
+    assert dots[0][1] < dots[1][1] < dots[2][1]
+
+
+def test_a_step_that_gains_is_outlined_and_one_that_loses_is_filled():
+    taken = [
+        Step("whole", None, 70.0, 65, 75, "70"),
+        Step("less", 70.0, 60.0, 55, 65, "-10"),
+        Step("more", 60.0, 65.0, 60, 70, "+5"),
+    ]
+    for width in (740, NARROW):
+        bars = [
+            one
+            for one in ElementTree.fromstring(steps("F1", taken, width)).iter(f"{SVG}rect")
+            if one.get("y")
+        ]
+        bars = [one for one in bars if one.get("fill") or one.get("class") == "hollow"]
+        loses, gains = bars
+        assert loses.get("fill") and gains.get("class") == "hollow"
+        assert float(loses.get("width")) == pytest.approx(2 * float(gains.get("width")), abs=0.2)
+        assert float(loses.get("x")) == pytest.approx(float(gains.get("x")), abs=0.2)
+
+
+def test_points_are_hollow_where_asked_and_named_from_the_top_down():
+    places = {"low": (0.0, (10, 5, 15)), "high": (100.0, (20, 15, 25))}
+    picture = points("F1", places, "seconds", hollow=frozenset({"low"}))
+    low, high, *keys = marks(picture)
+    assert low[0] < high[0] and low[1] > high[1] and not low[3] and high[3]
+    assert [one[2] for one in keys] == [high[2], low[2]]

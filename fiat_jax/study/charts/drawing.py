@@ -13,7 +13,8 @@ WIDE, NARROW = 740, 360
 TOP, LINE = 14, 16
 STYLE = (
     "svg text { font: 12px system-ui, sans-serif; fill: #444 } svg .back, svg .hollow { fill: #fff } "
-    "svg .axis { stroke: #999; fill: none } svg .grid { stroke: #e4e4e4; fill: none }"
+    "svg .axis { stroke: #999; fill: none } svg .grid { stroke: #e4e4e4; fill: none } "
+    "svg .ink { stroke: #333; fill: #333 }"
 )
 
 _LETTER = 6.4

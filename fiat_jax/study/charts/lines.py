@@ -55,17 +55,18 @@ def lines(
     looks = looks or looks_of([*curves, *levels])
     ends = {name: curve[-1][1] for name, curve in curves.items()}
     ends |= {name: value for name, (value, _, _) in levels.items()}
-    labels = {name: f"{name} {value:.3g}" for name, value in ends.items()}
+    labels = {name: f"{name} {value:#.3g}".rstrip(".") for name, value in ends.items()}
     narrow = width <= NARROW
     side = 14.0 if narrow else length(labels.values()) + 50
     low, high = _range([*curves.values()], [*bands.values(), *bars.values()], [*levels.values()], bottom)
     y = Axis(low, high, _HEIGHT - 40, TOP)
     numbers = sorted({point for curve in curves.values() for point, _ in curve}) or [0.0, 1.0]
+    inset = _APART * len(curves) / 2 + 8 if bars else 0.0
     x = Axis(
         numbers[0] if log else 0.0,
         numbers[-1],
-        _LEFT + (14 if bars else 0),
-        width - side - (14 if bars else 0),
+        _LEFT + inset,
+        width - side - inset,
         log,
     )
     drawn = _axes(x, y, numbers if log else ticks(0.0, numbers[-1], 4), width - side, title, across)

@@ -3,7 +3,7 @@
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from fiat_jax.study.charts.drawing import TOP, WIDE, Axis, look, on_paper, svg, text, ticks
+from fiat_jax.study.charts.drawing import LINE, NARROW, TOP, WIDE, Axis, look, on_paper, svg, text, ticks
 
 _ROW, _FOOT, _SIDE = 44, 40, 14
 
@@ -38,17 +38,19 @@ def steps(title: str, taken: Sequence[Step], width: float = WIDE) -> str:
       width: of the picture.
     """
     ends = [end for one in taken for end in (one.low, one.high, one.after)]
-    x, foot = Axis(min(ends), max(ends), _SIDE + 8, width - _SIDE - 8), TOP + _ROW * len(taken)
+    lift = LINE if width <= NARROW else 0
+    row = _ROW + lift
+    x, foot = Axis(min(ends), max(ends), _SIDE + 8, width - _SIDE - 8), TOP + row * len(taken)
     drawn = [f'<path d="M{_SIDE},{foot}H{width - _SIDE}" class="axis"/>']
     for value in ticks(x.low, x.high):
         drawn.append(f'<path d="M{x(value):.1f},{TOP}V{foot}" class="grid"/>')
         drawn.append(text(x(value), foot + 18, f"{value:.4g}", "middle"))
     for at, one in enumerate(taken):
-        y = TOP + _ROW * at + 26
+        y = TOP + row * at + 26 + lift
         if at + 1 < len(taken):
-            place = f"M{x(one.after):.1f},{y + 7}v{_ROW - 14}"
+            place = f"M{x(one.after):.1f},{y + 7}v{row - 14}"
             drawn.append(f'<path d="{place}" stroke="#8a8a8a" stroke-dasharray="2 3"/>')
-        drawn += [on_paper(_SIDE, y - 12, one.name), on_paper(width - _SIDE, y - 12, one.said, "end")]
+        drawn += [on_paper(_SIDE, y - 12 - lift, one.name), on_paper(width - _SIDE, y - 12, one.said, "end")]
         drawn += _drawn(one, x, y)
     drawn.append(text(width / 2, foot + 34, title, "middle"))
     return svg(title, foot + _FOOT, drawn, width)
@@ -66,6 +68,6 @@ def _drawn(one: Step, x: Axis, y: float) -> list[str]:
         )
     return [
         *drawn,
-        f'<path d="M{x(one.low):.1f},{y}H{x(one.high):.1f}" stroke="#8a8a8a" stroke-width="2"/>',
-        f'<circle cx="{x(one.after):.1f}" cy="{y}" r="4" fill="#8a8a8a"/>',
+        f'<path d="M{x(one.low):.1f},{y}H{x(one.high):.1f}" class="ink" stroke-width="1.6"/>',
+        f'<circle cx="{x(one.after):.1f}" cy="{y}" r="3.5" class="ink"/>',
     ]

@@ -91,3 +91,22 @@ def test_scores_that_are_all_alike_make_pictures_too(tmp_path):
     ).write(tmp_path)
     write_report(tmp_path, 400)
     assert len(list((tmp_path / "pictures").glob("*.svg"))) == 4
+
+
+def test_paradigms_that_have_no_size_in_common_are_shown_beside_one_another(tmp_path):
+    replace(TINY, sizes=(100, 800), paradigms=("finetune", "fiat")).write(tmp_path)
+    for gone in ("finetune--100", "fiat--800"):
+        for path in (tmp_path / "results").glob(f"{gone}-*"):
+            path.unlink()
+    markdown = again(tmp_path)[1]
+    assert "pictures/scores.svg" in markdown and "learning_curves" not in markdown
+    said = verdict_of(markdown)
+    assert "At 100 training examples, FIAT has nothing to be compared with" in said
+    assert "FIAT has not run at more than 100 training examples" in said
+
+
+def test_of_too_many_comparisons_in_single_languages_those_with_the_best_of_each_kind_are_left(tmp_path):
+    languages = tuple(f"l{at}" for at in range(12))
+    markdown = written(tmp_path, replace(SMALL, sizes=(800,), languages=languages, examples=3))[1]
+    assert "F1 by language at 800 training examples, 36 comparisons" in markdown
+    assert "with the best of each kind alone" in markdown

@@ -95,8 +95,8 @@ def _waterfall(
         return steps(found.study.unit, taken, width)
 
     note = (
-        "A bar is what a step changes: filled where it loses, outlined where it gains. The grey line is the "
-        "interval of the score after it; the difference with its own interval is on the right."
+        "A bar is what a step changes: filled where it loses, outlined where it gains. The thin line is "
+        "the interval of the score after it; the difference with its own interval is on the right."
     )
     return Picture("ablation", title, draw, note)
 

@@ -35,7 +35,7 @@ def beside_paper(found: Found) -> Section:
     if found.study.unit not in _TASKS:
         return Section(title, [Text(f"The paper has no task that is scored by {found.study.unit}.")])
     task = _TASKS[found.study.unit]
-    size = found.sizes[-1] if found.runs else None
+    size = found.largest if found.runs else None
     rows = []
     for name, theirs, accuracies, f1s in _ROWS:
         xs, s = accuracies if found.study.unit == "accuracy" else f1s

@@ -2,7 +2,7 @@
 
 from fiat_jax.study.charts import groups
 from fiat_jax.study.comparing.report.blocks import Picture, Section, Table, Text
-from fiat_jax.study.comparing.report.found import Found, Line, at_size, estimated, named
+from fiat_jax.study.comparing.report.found import Found, Line, at_size, estimated, interval, named
 from fiat_jax.study.comparing.report.rivals import KINDS, best_of, reference
 from fiat_jax.study.statistics import Estimate, Score
 
@@ -14,11 +14,11 @@ def by_language(found: Found) -> Section:
         return Section(title, [])
     if len(found.languages) < 2:
         return Section(title, [Text("The test examples are of one language, or none is named.")])
-    size = found.sizes[-1]
+    size = found.largest
     of_each = _estimates(found, size)
     main = _main(found, size)
     rows = {
-        named(language): {line.label: _interval(its[line]) for line in main}
+        named(language): {line.label: interval(its[line]) for line in main}
         for language, its in of_each.items()
     }
     unit = found.study.unit
@@ -53,7 +53,3 @@ def _main(found: Found, size: int | None) -> list[Line]:
         return []
     best = [best_of(found, one, kind, size) for kind in KINDS]
     return [one, *(line for line in best if line)]
-
-
-def _interval(one: Estimate) -> tuple[float, float, float]:
-    return one.value, one.low, one.high

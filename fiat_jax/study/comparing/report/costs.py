@@ -14,12 +14,18 @@ def costs(found: Found) -> Section:
     title = "Cost against quality"
     if not found.runs:
         return Section(title, [])
-    size = found.sizes[-1]
+    size = found.largest
     its = {line: found.results[found.place(line, size)] for line in found.at(size)}
     per_answer = {line: _of_reasoner(found, line, results) for line, results in its.items()}
     priced = any(price is not None for _, price in per_answer.values())
-    head = ["paradigm", found.study.unit, "weights learned", "tokens in tuning", "seconds: tuning\nanswering"]
-    head += ["reasoner asked", "its tokens\nan answer", *(["price of\n1,000 answers"] if priced else [])]
+    head = [
+        "paradigm",
+        found.study.unit,
+        "weights\nlearned",
+        "tokens\nin tuning",
+        "seconds: tuning\nanswering",
+    ]
+    head += ["reasoner\nasked", "its tokens\nan answer", *(["price of\n1,000 answers"] if priced else [])]
     rows = []
     for line, results in its.items():
         score = found.estimates[found.place(line, size)]

@@ -14,8 +14,8 @@ LEAST = 3
 @lru_cache(maxsize=4)
 def efficiencies(found: Found, kind: str) -> list[Needed]:
     """How many examples the best of a kind needs to reach the reference at each size; [] of too few sizes."""
-    goal = reference(found, found.sizes[-1])
-    one = best_of(found, goal, kind, found.sizes[-1]) if goal else None
+    goal = reference(found, found.largest)
+    one = best_of(found, goal, kind, found.largest) if goal else None
     if goal is None or one is None or len(curve := _curve(found, one)) < LEAST:
         return []
     seeds = set.intersection(*(set(found.runs[place].seeds) for place in curve))

@@ -16,7 +16,7 @@ _LETTERS = 700
 def examples(found: Found) -> Section:
     """Wins and losses against the best tuned line without rationale, and against in-context learning."""
     title = "Where it wins and loses"
-    size = found.sizes[-1] if found.runs else None
+    size = found.largest if found.runs else None
     one = reference(found, size) if found.runs else None
     if one is None:
         return Section(title, [])

@@ -139,6 +139,21 @@ class Found:
         best = self.best(self.lines, self.sizes[-1])
         return fiat or ((best,) if best else ())
 
+    @property
+    def largest(self) -> int | None:
+        """The largest size at which some reference has run: what most of the report is about."""
+        return self._ends[1]
+
+    @property
+    def smallest(self) -> int | None:
+        """The smallest such size."""
+        return self._ends[0]
+
+    @cached_property
+    def _ends(self) -> tuple[int | None, int | None]:
+        its = [size for size in self.sizes if set(self.references) & set(self.at(size))]
+        return its[0], its[-1]
+
     @cached_property
     def looks(self) -> dict[str, Look]:
         """How each line is drawn in all pictures, by label."""
@@ -168,13 +183,6 @@ class Found:
         pairs = [(one, other, size) for size in self.sizes for one, other in self.pairs(size)]
         return self.test(pairs, {"": self.score})
 
-    @cached_property
-    def tested_by_language(self) -> list[Tested]:
-        """All pairs at the largest size in each language, as one family."""
-        size = self.sizes[-1]
-        scores = {name: Score((name,)) for name in self.languages}
-        return self.test([(one, other, size) for one, other in self.pairs(size)], scores)
-
     def test(self, pairs: list[tuple[Line, Line, int | None]], scores: Mapping[str, Score]) -> list[Tested]:
         """Tests pairs as one family, with as many resamples as so many need."""
         if not (pairs and scores):
@@ -201,6 +209,11 @@ def estimated(runs: Mapping[K, Runs], score: Score, resamples: int) -> dict[K, E
 def named(language: str) -> str:
     """A language as tables call it."""
     return language or "no language"
+
+
+def interval(one: Estimate) -> tuple[float, float, float]:
+    """An estimate as pictures take it."""
+    return one.value, one.low, one.high
 
 
 def at_size(size: int | None) -> str:

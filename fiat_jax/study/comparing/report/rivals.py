@@ -35,7 +35,7 @@ def family(found: Found) -> list[Tested]:
     All of them, since the best of each kind is chosen after the fact.
     """
     pairs = []
-    for size in dict.fromkeys((found.sizes[-1], found.sizes[0])):
+    for size in dict.fromkeys((found.largest, found.smallest)):
         one = reference(found, size)
         pairs += [
             (first, other, size)

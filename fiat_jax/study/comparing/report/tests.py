@@ -5,8 +5,14 @@ from typing import TypeVar
 
 from fiat_jax.study.comparing.report.blocks import Block, Section, Table, Text
 from fiat_jax.study.comparing.report.found import ABSENT, Found, Tested, at_size, named
+from fiat_jax.study.comparing.report.rivals import rivals
+from fiat_jax.study.statistics import Score
 
 K = TypeVar("K")
+
+MOST = 100
+"""Comparisons in single languages: more need many resamples, and little is left of any after correction."""
+
 
 _HOW = (
     "Differences on the same test examples and seeds, each with its interval of 95 %. p is the chance of so "
@@ -28,10 +34,23 @@ def tests(found: Found) -> Section:
         _table(found, title_of, columns, {(_pair(found, one), one.size): one for one in found.tested})
     )
     if len(found.languages) > 1:
-        its = {(_pair(found, one), one.found.language): one for one in found.tested_by_language}
-        title_of = f"{found.study.unit} by language{at_size(found.sizes[-1])}, {len(its)} comparisons"
+        its = {(_pair(found, one), one.found.language): one for one in _by_language(found)}
+        title_of = f"{found.study.unit} by language{at_size(found.largest)}, {len(its)} comparisons"
         blocks.append(_table(found, title_of, {name: named(name) for name in found.languages}, its))
+        if len(found.languages) * len(found.pairs(found.largest)) > MOST:
+            blocks.append(
+                Text(f"More than {MOST} would be there: these are with the best of each kind alone.")
+            )
     return Section(title, blocks)
+
+
+def _by_language(found: Found) -> list[Tested]:
+    """All pairs at the largest size in each language; or, of too many, those with the best of each kind."""
+    size = found.largest
+    pairs = [(one, other, size) for one, other in found.pairs(size)]
+    if len(pairs) * len(found.languages) > MOST:
+        pairs = [(test.one, test.other, size) for test in rivals(found, size).values()]
+    return found.test(pairs, {name: Score((name,)) for name in found.languages})
 
 
 def gap(test: Tested) -> str:

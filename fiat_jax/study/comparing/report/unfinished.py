@@ -21,6 +21,10 @@ def lacking(found: Found) -> list[str]:
     for size in found.study.sizes:
         if found.results and size not in {size for _, size in found.results}:
             said.append(f"Nothing is there at {size:,} training examples.")
+    if found.runs and found.largest != found.sizes[-1]:
+        names = " and ".join(line.label for line in found.references)
+        size = f"{found.largest:,} training examples"
+        said.append(f"{names} has not run at more than {size}: the report is about those.")
     if found.left_out:
         names = ", ".join(map(named, found.left_out))
         said.append(f"Languages with fewer than two test examples are left out of the mean: {names}.")

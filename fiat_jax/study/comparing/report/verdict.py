@@ -1,6 +1,6 @@
 """The answer: which paradigm, by how much, and how sure that is."""
 
-from fiat_jax.study.comparing.report.blocks import Block, Items, Section, Table, Text
+from fiat_jax.study.comparing.report.blocks import Block, Heading, Items, Section, Table, Text
 from fiat_jax.study.comparing.report.efficiency import LEAST, efficiencies
 from fiat_jax.study.comparing.report.explained import explained, explained_score
 from fiat_jax.study.comparing.report.found import FIAT, Found, at_size, named
@@ -29,7 +29,7 @@ def verdict(found: Found) -> Section:
     else:
         blocks += _answer(found)
     if missing := lacking(found):
-        blocks.append(Items(missing))
+        blocks += [Heading("What is missing"), Items(missing)]
     rows = [(label, explained(name)) for name, label in found.study.paradigms.items()]
     blocks.append(Table(("paradigm", "what it is"), rows, title="What was compared"))
     blocks.append(Text(_score(found)))
@@ -37,7 +37,7 @@ def verdict(found: Found) -> Section:
 
 
 def headline(found: Found, size: int | None) -> str:
-    """Against what the reference does better and worse at a size, in words alone; '' where it has not run."""
+    """Against what the reference does better and worse at a size, in words alone."""
     one, its = reference(found, size), rivals(found, size)
     if one is None:
         return ""
@@ -51,14 +51,14 @@ def headline(found: Found, size: int | None) -> str:
 
 
 def _answer(found: Found) -> list[Block]:
-    first, last = found.sizes[0], found.sizes[-1]
+    first, last = found.smallest, found.largest
     blocks: list[Block] = [Text(headline(found, last), strong=True)]
     best = found.best(found.lines, last)
     highest = found.estimate(best, last) if best else None
     said = []
     if best and highest:
         said.append(
-            f"Of {len(found.at(last))} paradigms the highest mean{at_size(last)} is that of {best.label}: "
+            f"Of all {len(found.at(last))} the highest mean{at_size(last)} is that of {best.label}: "
             f"{found.study.unit} {highest.text()}."
         )
     said += _sentences(found, last)
@@ -91,22 +91,22 @@ def _listed(names: list[str]) -> str:
 
 def _smallest(found: Found) -> list[str]:
     """What is otherwise at the smallest size."""
-    first, last = (rivals(found, size) for size in (found.sizes[0], found.sizes[-1]))
+    first, last = (rivals(found, size) for size in (found.smallest, found.largest))
     if not first:
         return []
     if {kind: outcome(test) for kind, test in first.items()} == {
         kind: outcome(test) for kind, test in last.items()
     }:
-        return [f"The same was found{at_size(found.sizes[0])}."]
-    return [headline(found, found.sizes[0]), *_sentences(found, found.sizes[0])]
+        return [f"The same was found{at_size(found.smallest)}."]
+    return [headline(found, found.smallest), *_sentences(found, found.smallest)]
 
 
 def _efficiency(found: Found) -> list[str]:
     if some := efficiencies(found, "fine-tuning"):
         return [_sentence(data_needed(some[0], found.unit))]
-    if "fine-tuning" not in rivals(found, found.sizes[-1]) or len(found.sizes) >= LEAST:
+    if "fine-tuning" not in rivals(found, found.largest) or len(found.sizes) >= LEAST:
         return []
-    goal = reference(found, found.sizes[-1])
+    goal = reference(found, found.largest)
     name = goal.label if goal else ""
     return [f"How many examples fine-tuning needs to reach {name} is not known: {LEAST} sizes are needed."]
 
