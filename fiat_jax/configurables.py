@@ -76,6 +76,8 @@ SETTINGS = {
     "Experiment": "fiat_jax.study.experiment:Experiment",
     "RationaleMix": "fiat_jax.data.mixing:RationaleMix",
     "Tuning": "fiat_jax.study.tuning:Tuning",
+    "Paradigm": "fiat_jax.study.comparing.paradigms:Paradigm",
+    "Sweep": "fiat_jax.study.comparing.sweep:Sweep",
     "Limits": "fiat_jax.serving.limits:Limits",
     "Slices": "fiat_jax.study.engineering.slices:Slices",
     "APE": "fiat_jax.reasoning.search.ape:APE",
@@ -143,6 +145,7 @@ COMMANDS = {
     "plan": Command("fiat_jax.cli.plan:plan", "say what a run will need and take, before it runs"),
     "train": Command("fiat_jax.cli.train:train", "tune a model, or go on with a run", "starts", joins=True),
     "eval": Command("fiat_jax.cli.eval:evaluate", "score a run on a split", "reads", joins=True),
+    "compare": Command("fiat_jax.cli.compare:compare", "compare paradigms over sizes and seeds", "starts"),
     "cascade": Command(
         "fiat_jax.cli.cascade:cascade", "choose when a run asks the reasoner", "reads", joins=True
     ),

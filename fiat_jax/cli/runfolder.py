@@ -83,8 +83,14 @@ def _check_same(folder: Path, text: str) -> None:
 
 
 def _settings(text: str) -> list[tuple[int, str]]:
-    """The numbered lines that say something of a run; its folder and what it may cost do not."""
-    beside_it = re.compile(r"^[\w/]+\.(?:run_dir|max_calls|concurrency) = .*\n(?:    .*\n)*", re.MULTILINE)
+    """The numbered lines that say something of a run; its folder and what it may cost do not.
+
+    Nor does how large the table of a sweep is, whose cells are there or not.
+    """
+    table = r"Sweep\.(?:paradigms|at_largest|sizes|seeds|at_once)"
+    beside_it = re.compile(
+        rf"^(?:[\w/]+\.(?:run_dir|max_calls|concurrency)|{table}) = .*\n(?:    .*\n)*", re.MULTILINE
+    )
     text = beside_it.sub(lambda match: "\n" * match[0].count("\n"), text)
     lines = enumerate(text.splitlines(), start=1)
     return [(number, line) for number, line in lines if line and not line.startswith("#")]

@@ -229,7 +229,7 @@ def open_rationales(path: str | Path) -> Mapping[str, str]:
       DataError: the file is absent or neither of the two, an id comes twice, or a rationale is empty.
     """
     path = at(path)
-    return _from_store(local_copy(path)) if _is_store(path) else _from_jsonl(path)
+    return _from_store(local_copy(path)) if is_store(path) else _from_jsonl(path)
 
 
 def cut_at_limit(path: str | Path) -> set[tuple[str, str]] | None:
@@ -242,7 +242,7 @@ def cut_at_limit(path: str | Path) -> set[tuple[str, str]] | None:
       DataError: as `open_rationales`.
     """
     path = at(path)
-    if not _is_store(path):
+    if not is_store(path):
         rows = [row for row in read_jsonl(path, ("id", "rationale")) if "finish_reason" in row]
         cut = ((str(row["id"]), row["rationale"]) for row in rows if row["finish_reason"] == "length")
         return set(cut) if rows else None
@@ -260,7 +260,7 @@ def given_label(path: str | Path) -> set[str]:
       DataError: as `open_rationales`, or a row says neither true nor false.
     """
     path = at(path)
-    if not _is_store(path):
+    if not is_store(path):
         rows = numbered_jsonl(path, required=("id", "rationale"))
         return {str(row["id"]) for line, row in rows if is_marked(row, f"{path}:{line}")}
     path = local_copy(path)
@@ -300,7 +300,9 @@ def export_jsonl(
     write_whole(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
-def _is_store(path: Path) -> bool:
+def is_store(path: str | Path) -> bool:
+    """Whether a file is a rationale store, and not JSON lines."""
+    path = at(path)
     if not path.is_file():
         return False
     with path.open("rb") as file:
