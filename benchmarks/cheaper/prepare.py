@@ -1,6 +1,6 @@
 """Tokenises AfriQA for `run.py` with the code that `fiat train` uses, into a few small files.
 
-    python benchmarks/cheaper/prepare.py --base T5_FOLDER --data AFRIQA_FOLDER --out DIR [--seeds 5]
+    python -m benchmarks.cheaper.prepare --base T5_FOLDER --data AFRIQA_FOLDER --out DIR [--seeds 5]
 
 Every arm learns for 150 steps of 16 examples (three passes over 800) and reads up to 400 tokens:
 
@@ -22,8 +22,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from flax.traverse_util import flatten_dict
-from packing import Rows, save_base
 
+from benchmarks.packing import Rows, packed, save_base
 from fiat_jax.checkpoints import Base
 from fiat_jax.data import Examples, Jsonl, Task, Template, TrainBatches, load_examples
 from fiat_jax.data.distillation import DistillationBatches
@@ -94,7 +94,7 @@ def main() -> None:
     for name, arm in ARMS.items():
         for seed in range(args.seeds):
             batches = of.get(name, every).batches(arm, seed)
-            arrays |= packed(f"{name}/{seed}", batches, inputs, targets)
+            arrays |= packed(f"{name}/{seed}", batches, STEPS, inputs, targets)
         print(name, flush=True)
     about: dict[str, Any] = {"steps": STEPS, "answer": ANSWER, "arms": {}}
     for split, its in (("test", task), ("validation", held)):
@@ -140,18 +140,6 @@ class Loaded:
             return TrainBatches(examples, BATCH, seed)
         bare, longest = self._read("instruction"), self._task.inputs_length
         return MixedBatches(examples, bare, self._shown(), arm.mix, BATCH, seed, longest)
-
-
-def packed(name: str, batches: TrainBatches, inputs: Rows, targets: Rows) -> dict[str, np.ndarray]:
-    """The batches of a run: for each step and row, which input, which target, and what a token weighs."""
-    rows: dict[str, list[Any]] = {"inputs": [], "targets": [], "weights": []}
-    for step in range(STEPS):
-        batch = batches.batch(step)
-        for kind, table in (("inputs", inputs), ("targets", targets)):
-            rows[kind].append([table.add(row[row != 0]) for row in batch[kind]])
-        rows["weights"].append(batch["weights"][:, 0])
-    dtypes = {"inputs": np.int32, "targets": np.int32, "weights": np.float32}
-    return {f"train/{name}/{kind}": np.array(value, dtypes[kind]) for kind, value in rows.items()}
 
 
 def conditions(task: Task, split: str, inputs: Rows, about: dict[str, Any]) -> dict[str, np.ndarray]:

@@ -1,6 +1,6 @@
 """Scores what `run.py` has answered, as figures, pictures and a table in Markdown.
 
-    python benchmarks/cheaper/report.py --base T5_FOLDER --data DIR --answers ANSWERS.jsonl --out docs
+    python -m benchmarks.cheaper.report --base T5_FOLDER --data DIR --answers ANSWERS.jsonl --out docs
 
 F1 is the mean over the test examples, of each the mean over the seeds; since each language has as many, that
 is the mean over languages too. Intervals are of 95 %: of a difference, 10,000 resamples of the test examples

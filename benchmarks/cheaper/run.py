@@ -1,6 +1,6 @@
 """Trains and answers what `prepare.py` has made, on one device, with neither seqio nor TensorFlow nor gin.
 
-    python benchmarks/cheaper/run.py --data DIR --out ANSWERS.jsonl [--arms fiat keep] [--seconds 540]
+    python -m benchmarks.cheaper.run --data DIR --out ANSWERS.jsonl [--arms fiat keep] [--seconds 540]
 
 LoRA of rank 16 on every linear layer, AdamW at 1e-3 with warm-up and linear decay, float32, no dropout: the
 step of `fiat train`, all steps in one program, all batches on the device. Then greedy answers from merged
@@ -19,8 +19,8 @@ import jax
 import jax.numpy as jnp
 import numpy as np
 from flax.traverse_util import unflatten_dict
-from packing import load_base, padded
 
+from benchmarks.packing import load_base, padded
 from fiat_jax.adapters import LoRA, merge
 from fiat_jax.decoding.generate import answers, begin, decode
 from fiat_jax.decoding.search import GREEDY

@@ -1,13 +1,16 @@
-"""The files between the three steps: token rows kept once, batches and conditions as numbers of rows."""
+"""The files between preparing and running: token rows kept once, batches as numbers of rows, and a base."""
 
 import json
 from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
 from fiat_jax.models import T5Config
+
+if TYPE_CHECKING:
+    from fiat_jax.data import TrainBatches
 
 PARTS = 2
 """Files of the base, each small enough to travel alone."""
@@ -30,6 +33,20 @@ class Rows:
             f"{name}/flat": np.concatenate(every),
             f"{name}/lengths": np.array([len(row) for row in every], np.int32),
         }
+
+
+def packed(
+    name: str, batches: "TrainBatches", steps: int, inputs: Rows, targets: Rows
+) -> dict[str, np.ndarray]:
+    """The batches of a run: for each step and row, which input, which target, and what a token weighs."""
+    rows: dict[str, list[Any]] = {"inputs": [], "targets": [], "weights": []}
+    for step in range(steps):
+        batch = batches.batch(step)
+        for kind, table in (("inputs", inputs), ("targets", targets)):
+            rows[kind].append([table.add(row[row != 0]) for row in batch[kind]])
+        rows["weights"].append(batch["weights"][:, 0])
+    dtypes = {"inputs": np.int32, "targets": np.int32, "weights": np.float32}
+    return {f"train/{name}/{kind}": np.array(value, dtypes[kind]) for kind, value in rows.items()}
 
 
 def padded(arrays: Any, name: str, width: int | None = None) -> np.ndarray:
