@@ -1,6 +1,5 @@
 """The model, the tokens and the compiled programs of `run.py`, on one device."""
 
-import math
 import time
 from collections.abc import Callable
 from concurrent.futures import Future, ThreadPoolExecutor
@@ -212,8 +211,7 @@ class Bench:
             )
             for language, rows in places.rows.items()
         }
-        score = places.scores([*metric.labels], prepared)[about["headline"]]
-        return score if math.isfinite(score) else -math.inf
+        return places.scores([*metric.labels], prepared)[about["headline"]]
 
 
 def _tuples(settings: dict[str, Any]) -> dict[str, Any]:

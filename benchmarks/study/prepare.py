@@ -147,8 +147,9 @@ class Packing:
         return name
 
     def _note(self, split: str, examples: Examples) -> None:
-        said = {"ids": examples.ids, "languages": examples.languages, "answers": examples.answers}
-        if self.splits.setdefault(split, said)["ids"] != examples.ids:
+        said: dict[str, Any] = {"ids": list(examples.ids), "languages": list(examples.languages)}
+        said["answers"] = [list(answers) for answers in examples.answers]
+        if self.splits.setdefault(split, said)["ids"] != said["ids"]:
             raise SystemExit(f"{split}: expected the same examples in all readings, found others.")
 
 
