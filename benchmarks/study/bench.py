@@ -6,12 +6,14 @@ from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
+import flax
 import flax.linen as nn
 import jax
 import jax.numpy as jnp
 import numpy as np
+import optax
 from flax.traverse_util import unflatten_dict
 
 from benchmarks.packing import load_base, padded
@@ -63,7 +65,14 @@ class Bench:
       about: its about.json.
       piece: steps between validations, in the place of its own.
       rows: how many examples of a split to answer; None for all.
+
+    Attributes:
+      device: what it is.
+      versions: of the packages that compute.
+      first_seed: the one that chooses learning rates.
     """
+
+    versions: ClassVar[dict[str, str]] = {one.__name__: one.__version__ for one in (jax, flax, optax, np)}
 
     def __init__(self, folder: Path, about: dict[str, Any], piece: int | None, rows: int | None) -> None:
         config, flat = load_base(folder)

@@ -8,6 +8,7 @@ these cells done, and its report has them.
 """
 
 import json
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -33,8 +34,7 @@ def main() -> None:
         raise SystemExit(f"{args.data}: expected the test examples of {args.config}, found others.")
     lines = args.rows.read_text(encoding="utf-8").splitlines()
     rows = {row["cell"]: row for row in map(json.loads, lines)}
-    write_study(args.run_dir, described(setups, text))
-    done = 0
+    study, done = described(setups, text), 0
     for cell in setups.cells:
         if cell.paradigm.answers == "reasoner":
             answered = reasoned(setups.task_of(cell), test, sweep.marker)
@@ -47,10 +47,12 @@ def main() -> None:
                 [task.read(task.tokens().decode(ids)) for ids in fields.pop("ids")], asked(cell)
             )
             del fields["cell"]
+            study = replace(study, versions={**study.versions, **fields.pop("versions")})
             write_result(args.run_dir, cell.name, result(task, test, cell, answered, fields))
         else:
             continue
         done += 1
+    write_study(args.run_dir, study)
     print(f"{args.run_dir}: {done} of {len(setups.cells)} cells")
 
 

@@ -55,8 +55,11 @@ def main() -> None:
 
 def _read(path: Path) -> dict[str, Any]:
     """The rows of finished cells by their names; one that has failed is tried again."""
-    lines = path.read_text(encoding="utf-8").splitlines() if path.exists() else []
-    return {row["cell"]: row for row in map(json.loads, lines) if "failed" not in row}
+    text = path.read_text(encoding="utf-8") if path.exists() else ""
+    whole = text[: text.rfind("\n") + 1]
+    if whole != text:  # killed while it wrote
+        path.write_text(whole, encoding="utf-8")
+    return {row["cell"]: row for row in map(json.loads, whole.splitlines()) if "failed" not in row}
 
 
 def finish(bench: Bench, run: dict[str, Any], done: dict[str, Any]) -> tuple[list[dict[str, Any]], str]:
@@ -97,7 +100,14 @@ def answered(bench: Bench, run: dict[str, Any], params: Any, fields: dict[str, A
         answers = bench.answer(params, reads)
         seconds = round(time.monotonic() - began, 3)
         rows.append(
-            {"cell": cell, **fields, "answer_seconds": seconds, "device": bench.device, "ids": answers}
+            {
+                "cell": cell,
+                **fields,
+                "answer_seconds": seconds,
+                "device": bench.device,
+                "versions": bench.versions,
+                "ids": answers,
+            }
         )
     return rows
 
