@@ -107,7 +107,7 @@ def test_hostile_text_of_a_rationale_is_shown_and_not_obeyed(tmp_path):
 def test_pictures_are_files_that_the_markdown_links_to(whole):
     folder, page, markdown = whole
     names = re.findall(r"!\[.*?\]\((pictures/\w+\.svg)\)", markdown)
-    assert names == [f"pictures/{name}.svg" for name in ("learning_curves", "languages", "ablation", "costs")]
+    assert names == [f"pictures/{name}.svg" for name in ("scores", "languages", "ablation", "costs")]
     for name in names:
         picture = ElementTree.fromstring((folder / name).read_text(encoding="utf-8"))
         assert float(picture.get("width")) == 740
@@ -135,7 +135,7 @@ def test_an_ablation_that_has_not_run_is_named_and_the_next_goes_from_the_last_t
     markdown = plain(
         written(tmp_path, replace(SMALL, sizes=(800,), paradigms=("lora", "finetune", "fiat")))[1]
     )
-    assert "without rationale and instruction adapter" in markdown
+    assert "without rationale and instruction (adapter)" in markdown
     assert "One after another, without rationale: adapter, instruction was not run" in markdown
     assert (
         "Alone, without instruction-tuned base: FIAT without instruction-tuned base was not run" in markdown

@@ -99,7 +99,7 @@ def test_paradigms_that_have_no_size_in_common_are_shown_beside_one_another(tmp_
         for path in (tmp_path / "results").glob(f"{gone}-*"):
             path.unlink()
     markdown = again(tmp_path)[1]
-    assert "pictures/scores.svg" in markdown and "learning_curves" not in markdown
+    assert "F1 of each paradigm" in markdown and "F1 by training examples" not in markdown
     said = verdict_of(markdown)
     assert "At 100 training examples, FIAT has nothing to be compared with" in said
     assert "FIAT has not run at more than 100 training examples" in said

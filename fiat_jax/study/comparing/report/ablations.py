@@ -8,6 +8,7 @@ from fiat_jax.study.comparing.report.blocks import Block, Items, Picture, Sectio
 from fiat_jax.study.comparing.report.explained import label
 from fiat_jax.study.comparing.report.found import ABSENT, FIAT, Found, Line, Tested, at_size
 from fiat_jax.study.comparing.report.tests import chances, gap
+from fiat_jax.study.statistics import Estimate
 
 Taken = tuple[str, Line, Line]
 """What is taken away, the line without it, and the line with it."""
@@ -83,12 +84,11 @@ def _waterfall(
     tested: dict[tuple[Line, Line], Tested],
 ) -> Picture:
     first = found.estimates[fiat, size]
-    taken = [Step(fiat.label, None, first.value, first.low, first.high, f"{first.value:.1f}")]
+    taken = [Step(fiat.label, None, first.value, first.low, first.high, _said(first, ""))]
     for name, one, other in gone:
         before, after = (found.estimates[found.place(line, size)] for line in (other, one))
         change = tested[one, other].found.difference
-        said = f"{change.value:+.1f} ({change.low:+.1f} to {change.high:+.1f})"
-        taken.append(Step(name, before.value, after.value, after.low, after.high, said))
+        taken.append(Step(name, before.value, after.value, after.low, after.high, _said(change, "+")))
     title = f"{found.study.unit} of FIAT{at_size(size)} losing one ingredient after another"
 
     def draw(width: float) -> str:
@@ -99,6 +99,10 @@ def _waterfall(
         "the interval of the score after it; the difference with its own interval is on the right."
     )
     return Picture("ablation", title, draw, note)
+
+
+def _said(one: Estimate, sign: str) -> str:
+    return f"{one.value:{sign}.1f} ({one.low:{sign}.1f} to {one.high:{sign}.1f})"
 
 
 def _table(
@@ -112,5 +116,5 @@ def _table(
     for name, one, other in taken:
         test, score = tested[one, other], found.estimates[found.place(one, size)]
         shown = f"{score.value:.1f}\n({score.low:.1f} to {score.high:.1f})"
-        rows.append((f"{name}\n{one.label}", shown, gap(test), chances(test)))
+        rows.append((f"{name}\n({one.label})", shown, gap(test), chances(test)))
     return Table(("taken away", found.study.unit, "difference", "p\nHolm's"), rows, numbers=3, title=title)

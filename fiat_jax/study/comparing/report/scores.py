@@ -55,7 +55,7 @@ def _picture(found: Found) -> Picture:
             across = "training examples"
             return lines(unit, means, across, None, None, bars, levels, True, width, found.looks)
 
-        return Picture("learning_curves", f"{unit} by training examples", draw, _HOW)
+        return Picture("scores", f"{unit} by training examples", draw, _HOW)
     by_size: dict[str, dict[str, tuple[float, float, float]]] = {}
     for (line, size), one in found.estimates.items():
         by_size.setdefault("" if size is None else f"{size:,}", {})[line.label] = interval(one)
