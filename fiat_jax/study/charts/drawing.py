@@ -91,7 +91,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     """Round values within an axis, about so many."""
     rough = (high - low) / count or 1.0
     size = 10.0 ** math.floor(math.log10(rough))
-    step = next(size * times for times in (1, 2, 5, 10) if size * times >= rough * 0.999)
+    step = next(size * times for times in (1, 2, 2.5, 5, 10) if size * times >= rough * 0.999)
     first = math.ceil(low / step - 1e-9)
     return [step * at for at in range(first, math.floor(high / step + 1e-9) + 1)]
 
@@ -115,18 +115,19 @@ def length(words: Iterable[str]) -> float:
     return _LETTER * max(map(len, words), default=0)
 
 
-def legend(x: float, y: float, entries: Iterable[tuple[str, Look]]) -> tuple[list[str], float]:
-    """Marks with their names, one below another, and where they end."""
+def legend(x: float, y: float, entries: Iterable[tuple[str, Look, bool]]) -> tuple[list[str], float]:
+    """Names with their looks, with or without marks, one below another; and where they end."""
     drawn = []
-    for name, one in entries:
-        drawn += [key(x, y, one), text(x + 36, y + 4, name)]
+    for name, one, marked in entries:
+        drawn += [key(x, y, one, marked), text(x + 36, y + 4, name)]
         y += LINE
     return drawn, y
 
 
-def key(x: float, y: float, one: Look) -> str:
-    """A piece of line with its mark."""
-    return f'<path d="M{x:.1f},{y:.1f}h28" {one.stroke}/>{one.point(x + 14, y)}'
+def key(x: float, y: float, one: Look, marked: bool = True) -> str:
+    """A piece of line, with its mark or without."""
+    mark = one.point(x + 14, y) if marked else ""
+    return f'<path d="M{x:.1f},{y:.1f}h28" {one.stroke}/>{mark}'
 
 
 def apart(places: Sequence[float], foot: float, line: float = LINE) -> list[float]:

@@ -81,12 +81,12 @@ def lines(
         drawn += [looks[name].bar(x(one) + shift, y(low), y(high)) for one, low, high in bars.get(name, ())]
         drawn += [looks[name].point(x(one) + shift, y(value)) for one, value in curve if bars]
     if narrow:
-        named, foot = legend(8, _HEIGHT + 14, [(labels[name], looks[name]) for name in labels])
+        named, foot = legend(8, _HEIGHT + 14, [(labels[name], looks[name], name in bars) for name in labels])
         return svg(title, foot, [*drawn, *named], width)
     heights = apart([y(value) for value in ends.values()], y.start)
     for name, height in zip(ends, heights, strict=True):
         drawn += [
-            key(width - side + 8, height, looks[name]),
+            key(width - side + 8, height, looks[name], name in bars),
             text(width - side + 42, height + 4, labels[name]),
         ]
     return svg(title, max(_HEIGHT, LINE * len(ends)), drawn, width)

@@ -93,5 +93,5 @@ def groups(
         scale.append(text(x(value), y + 18, f"{value:.4g}", "middle"))
     scale.append(text((left + right) / 2, y + 34, title, "middle"))
     beside, under = (8.0, y + 54) if narrow else (right + 12, TOP + 10.0)
-    named, below = legend(beside, under, [(name, looks[name]) for name in names])
+    named, below = legend(beside, under, [(name, looks[name], True) for name in names])
     return svg(title, max(y + _FOOT, below if narrow else below + LINE), [*scale, *drawn, *named], width)

@@ -110,3 +110,11 @@ def test_of_too_many_comparisons_in_single_languages_those_with_the_best_of_each
     markdown = written(tmp_path, replace(SMALL, sizes=(800,), languages=languages, examples=3))[1]
     assert "F1 by language at 800 training examples, 36 comparisons" in markdown
     assert "with the best of each kind alone" in markdown
+
+
+def test_seeds_that_no_two_paradigms_have_in_common_are_no_error(tmp_path):
+    replace(TINY, paradigms=("finetune", "lora_instruction", "lora", "fiat")).write(tmp_path)
+    for gone in ("lora_instruction--800-0", "finetune--800-0", "lora--800-0", "fiat--800-1"):
+        (tmp_path / "results" / f"{gone}.json").unlink()
+    said = " ".join(plain(again(tmp_path)[1]).split())
+    assert "FIAT has nothing to be compared with" in said and "FIAT at 800 lacks seed 1" in said

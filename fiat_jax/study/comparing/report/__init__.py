@@ -1,9 +1,10 @@
 """What a sweep has found, as a page, as Markdown and as pictures; no model and no task is needed.
 
 - `blocks`: what a report is made of; `html` and `markdown` write the same blocks.
-- `found`: lines of the report, their scores and what is tested; `rivals`: which of them FIAT is held against.
+- `line`: the lines of a report. `found`: their scores, and what is tested between them. `rivals`: which of
+  them FIAT is held against. `efficiency`: how many examples they need to reach it.
 - `verdict`, `scores`, `by_language`, `ablations`, `tests`, `examples`, `costs`, `settings`, `beside_paper`: a
-  section each. `explained`: paradigms and scores in a sentence each.
+  section each. `explained`: paradigms and scores in a sentence each. `unfinished`: what is not there.
 - `writing`: all of it, into the folder of the sweep.
 """
 

@@ -6,7 +6,8 @@ from fiat_jax.study.charts import Step, steps
 from fiat_jax.study.comparing.paradigms import ALONE, CUMULATIVE, INGREDIENTS
 from fiat_jax.study.comparing.report.blocks import Block, Items, Picture, Section, Table, Text
 from fiat_jax.study.comparing.report.explained import label
-from fiat_jax.study.comparing.report.found import ABSENT, FIAT, Found, Line, Tested, at_size
+from fiat_jax.study.comparing.report.found import ABSENT, FIAT, Found, Tested, at_size
+from fiat_jax.study.comparing.report.line import Line
 from fiat_jax.study.comparing.report.tests import chances, gap
 from fiat_jax.study.statistics import Estimate
 
@@ -53,8 +54,10 @@ def _start(found: Found) -> tuple[int | None, Line | None]:
     return None, None
 
 
-def _fitting(found: Found, fiat: Line, name: str, size: int | None) -> Line | None:
-    return next((line for line in found.at(size) if line.paradigm == name and fiat.fits(line)), None)
+def _fitting(found: Found, other: Line, name: str, size: int | None) -> Line | None:
+    """The first line of a paradigm that can be compared with another."""
+    its = [line for line in found.at(size) if line.paradigm == name and other.fits(line)]
+    return next((line for line in its if found.share_seeds(line, other, size)), None)
 
 
 def _one_after_another(found: Found, fiat: Line, size: int | None) -> tuple[list[Taken], list[str]]:
@@ -62,14 +65,9 @@ def _one_after_another(found: Found, fiat: Line, size: int | None) -> tuple[list
     gone, absent, before, lost = list[Taken](), list[str](), fiat, list[str]()
     for ingredient, name in zip(INGREDIENTS, CUMULATIVE[1:], strict=True):
         lost.append(ingredient)
-        if line := _fitting(found, fiat, name, size):
-            gone.append(
-                (
-                    f"and without {' and '.join(lost)}" if gone else f"without {' and '.join(lost)}",
-                    line,
-                    before,
-                )
-            )
+        if line := _fitting(found, before, name, size):
+            what = f"without {' and '.join(lost)}"
+            gone.append((f"and {what}" if gone else what, line, before))
             before, lost = line, []
         else:
             absent.append(f"One after another, without {ingredient}: {label(name, found.study.paradigms)}")

@@ -2,7 +2,8 @@
 
 from fiat_jax.study.charts import groups
 from fiat_jax.study.comparing.report.blocks import Picture, Section, Table, Text
-from fiat_jax.study.comparing.report.found import Found, Line, at_size, estimated, interval, named
+from fiat_jax.study.comparing.report.found import Found, at_size, estimated, interval, named
+from fiat_jax.study.comparing.report.line import Line
 from fiat_jax.study.comparing.report.rivals import KINDS, best_of, reference
 from fiat_jax.study.statistics import Estimate, Score
 

@@ -5,7 +5,8 @@ from statistics import mean
 
 from fiat_jax.study.charts import points
 from fiat_jax.study.comparing.report.blocks import Picture, Section, Table, Text
-from fiat_jax.study.comparing.report.found import Found, Line, at_size
+from fiat_jax.study.comparing.report.found import Found, at_size
+from fiat_jax.study.comparing.report.line import Line
 from fiat_jax.study.comparing.results import Result
 
 

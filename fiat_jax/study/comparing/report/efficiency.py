@@ -3,7 +3,8 @@
 from functools import lru_cache
 
 from fiat_jax.study.comparing.report.blocks import Table
-from fiat_jax.study.comparing.report.found import Found, Line
+from fiat_jax.study.comparing.report.found import Found
+from fiat_jax.study.comparing.report.line import Line
 from fiat_jax.study.comparing.report.rivals import best_of, reference
 from fiat_jax.study.statistics import Needed, examples_text, interval_text, needed, run_name
 

@@ -4,7 +4,8 @@ import numpy as np
 
 from fiat_jax.study.comparing.report.blocks import Block, Example, Heading, Section, Text
 from fiat_jax.study.comparing.report.explained import by_reasoner, without_rationale
-from fiat_jax.study.comparing.report.found import Found, Line, at_size
+from fiat_jax.study.comparing.report.found import Found, at_size
+from fiat_jax.study.comparing.report.line import Line
 from fiat_jax.study.comparing.report.rivals import reference
 
 SHOWN = 3
@@ -29,10 +30,9 @@ def examples(found: Found) -> Section:
     ]
     others = list(dict.fromkeys(line for line in best if line))
     rule = (
-        f"Shown are the {SHOWN} test examples on which the mean score over seeds of {one.label}"
-        f"{at_size(size)} "
-        f"is most above, and most below, that of the other; of equal ones, the first in the test. They are "
-        f"extremes, not typical."
+        f"Shown are the {SHOWN} test examples on which {one.label}{at_size(size)} has a mean score over "
+        f"seeds that is most above, and most below, that of the other; of equal ones, the first in the test. "
+        f"They are extremes, not typical."
     )
     blocks: list[Block] = [Text(rule if others else "There is nothing to compare with.")]
     for other in others:
@@ -42,16 +42,17 @@ def examples(found: Found) -> Section:
 
 def _against(found: Found, one: Line, other: Line, size: int | None) -> list[Block]:
     apart = _means(found, one, size) - _means(found, other, size)
-    order = [int(at) for at in np.argsort(-apart, kind="stable")]
-    wins = [at for at in order if apart[at] > 0][:SHOWN]
-    losses = [at for at in np.argsort(apart, kind="stable").tolist() if apart[at] < 0][:SHOWN]
-    counts = [int((apart > 0).sum()), int((apart < 0).sum()), int((apart == 0).sum())]
+    higher, lower = int((apart > 0).sum()), int((apart < 0).sum())
     said = (
-        f"{one.label} scores higher on {counts[0]:,} of the {len(apart):,} test examples, lower on "
-        f"{counts[1]:,}, the same on {counts[2]:,}."
+        f"{one.label} scores higher on {higher:,} of the {len(apart):,} test examples, lower on {lower:,}, "
+        f"the same on {len(apart) - higher - lower:,}."
     )
-    shown = [_example(found, one, other, at, size, "won") for at in wins]
-    shown += [_example(found, one, other, at, size, "lost") for at in losses]
+    shown = [
+        _example(found, one, other, at, size, how)
+        for how, by in (("Won", -apart), ("Lost", apart))
+        for at in np.argsort(by, kind="stable").tolist()[:SHOWN]
+        if by[at] < 0
+    ]
     return [Heading(f"Against {other.label}"), Text(said), *shown]
 
 
@@ -67,7 +68,7 @@ def _example(found: Found, one: Line, other: Line, at: int, size: int | None, ho
         (other.label, _answers(found, other, at, size)),
         ("good answers", " | ".join(study.answers[at])),
     ]
-    return Example(f"{how.capitalize()}: {study.ids[at]}{language}", texts)
+    return Example(f"{how}: {study.ids[at]}{language}", texts)
 
 
 def _answers(found: Found, line: Line, at: int, size: int | None) -> str:

@@ -1,6 +1,5 @@
-"""The lines of a report: their scores, and what is tested between them."""
+"""What a sweep has found: the scores of its lines, and what is tested between them."""
 
-import math
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 from functools import cached_property
@@ -9,6 +8,7 @@ from typing import TypeVar
 import numpy as np
 
 from fiat_jax.study.charts import Look, looks_of
+from fiat_jax.study.comparing.report.line import Line, lines_of
 from fiat_jax.study.comparing.results import Comparison, Result, Study
 from fiat_jax.study.statistics import (
     RESAMPLES,
@@ -29,27 +29,6 @@ K = TypeVar("K")
 
 FIAT = "fiat"
 ABSENT = "not run"
-
-
-@dataclass(frozen=True)
-class Line:
-    """A paradigm, with one of several bases, adapters and prompts.
-
-    Attributes:
-      paradigm, base, adapter, prompt: names, as of `Result`.
-      label: as the report calls it; no two are the same.
-    """
-
-    paradigm: str
-    base: str
-    adapter: str
-    prompt: str
-    label: str
-
-    def fits(self, other: "Line") -> bool:
-        """Whether both have the same base, adapter and prompt, as far as they have them."""
-        ours, theirs = (self.base, self.adapter, self.prompt), (other.base, other.adapter, other.prompt)
-        return all(one == another or not (one and another) for one, another in zip(ours, theirs, strict=True))
 
 
 @dataclass(frozen=True)
@@ -74,7 +53,7 @@ class Found:
         self.study: Study = comparison.study
         self.failed = comparison.failed
         self.resamples = resamples
-        lines = _lines(self.study, comparison.results)
+        lines = lines_of(self.study, comparison.results)
         self.lines: tuple[Line, ...] = tuple(dict.fromkeys(line for line, _ in lines))
         self.results: dict[tuple[Line, int | None], list[Result]] = {}
         for line, result in sorted(lines, key=lambda one: -1 if one[1].seed is None else one[1].seed):
@@ -170,10 +149,11 @@ class Found:
             for other in there
             if other not in first[: at + 1]
             and (one.fits(other) or other in first)
-            and self._common(one, other, size)
+            and self.share_seeds(one, other, size)
         ]
 
-    def _common(self, one: Line, other: Line, size: int | None) -> bool:
+    def share_seeds(self, one: Line, other: Line, size: int | None) -> bool:
+        """Whether two lines that have run can be compared seed by seed."""
         ours, theirs = (set(self.runs[self.place(line, size)].seeds) for line in (one, other))
         return {None} in (ours, theirs) or bool(ours & theirs)
 
@@ -219,24 +199,3 @@ def interval(one: Estimate) -> tuple[float, float, float]:
 def at_size(size: int | None) -> str:
     """Such as ' at 800 training examples'; nothing for what is not tuned."""
     return "" if size is None else f" at {size:,} training examples"
-
-
-def _lines(study: Study, results: Iterable[Result]) -> list[tuple[Line, Result]]:
-    """Each result with its line, in the order of the study."""
-    order = list(study.paradigms)
-    labels = list(study.paradigms.values())
-    found = []
-    for result in results:
-        label = study.paradigms.get(result.paradigm, result.paradigm)
-        if labels.count(label) > 1:
-            label += f" [{result.paradigm}]"
-        names = [name for name in (result.base, result.adapter, result.prompt) if name]
-        label += f" ({', '.join(names)})" if names else ""
-        found.append((Line(result.paradigm, result.base, result.adapter, result.prompt, label), result))
-    return sorted(
-        found,
-        key=lambda one: (
-            order.index(one[0].paradigm) if one[0].paradigm in order else math.inf,
-            one[0].label,
-        ),
-    )

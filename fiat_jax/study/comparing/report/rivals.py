@@ -4,7 +4,8 @@ from collections.abc import Callable, Iterable
 from functools import lru_cache
 
 from fiat_jax.study.comparing.report.explained import by_reasoner, learns, without_rationale
-from fiat_jax.study.comparing.report.found import Found, Line, Tested
+from fiat_jax.study.comparing.report.found import Found, Tested
+from fiat_jax.study.comparing.report.line import Line
 
 KINDS: dict[str, Callable[[str], bool]] = {
     "prompting": by_reasoner,

@@ -3,7 +3,8 @@
 from fiat_jax.study.charts import groups, lines
 from fiat_jax.study.comparing.report.blocks import Block, Picture, Section, Table
 from fiat_jax.study.comparing.report.efficiency import efficiencies, efficiency_table
-from fiat_jax.study.comparing.report.found import ABSENT, Found, Line, interval
+from fiat_jax.study.comparing.report.found import ABSENT, Found, interval
+from fiat_jax.study.comparing.report.line import Line
 from fiat_jax.study.comparing.report.rivals import KINDS
 
 _HOW = (
@@ -17,14 +18,10 @@ def scores(found: Found) -> Section:
     if not found.runs:
         return Section("Scores", [])
     blocks: list[Block] = [_picture(found)]
-    sizes = [size for size in (None, *found.sizes) if any((line, size) in found.runs for line in found.lines)]
-    head = [
-        "paradigm",
-        *("not tuned" if size is None else f"{size:,} examples" for size in dict.fromkeys(sizes)),
-    ]
-    rows = []
-    for line in found.lines:
-        rows.append([line.label, *(_cell(found, line, size) for size in dict.fromkeys(sizes))])
+    run_at = {size for _, size in found.runs}
+    sizes = [size for size in dict.fromkeys((None, *found.sizes)) if size in run_at]
+    head = ["paradigm", *("not tuned" if size is None else f"{size:,} examples" for size in sizes)]
+    rows = [[line.label, *(_cell(found, line, size) for size in sizes)] for line in found.lines]
     blocks.append(
         Table(head, rows, numbers=len(head) - 1, title=f"{found.study.unit}, with intervals of 95 %")
     )

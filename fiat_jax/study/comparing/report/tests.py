@@ -17,7 +17,7 @@ MOST = 100
 _HOW = (
     "Differences on the same test examples and seeds, each with its interval of 95 %. p is the chance of so "
     "large a difference if there were none, for other seeds and examples; Holm's p takes into account how "
-    "many comparisons the table has. Where it is below 0.05, there is a difference."
+    "many comparisons the table has. Below 0.05 a difference is taken for found."
 )
 
 

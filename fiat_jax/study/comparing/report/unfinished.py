@@ -23,8 +23,8 @@ def lacking(found: Found) -> list[str]:
             said.append(f"Nothing is there at {size:,} training examples.")
     if found.runs and found.largest != found.sizes[-1]:
         names = " and ".join(line.label for line in found.references)
-        size = f"{found.largest:,} training examples"
-        said.append(f"{names} has not run at more than {size}: the report is about those.")
+        most = f"{found.largest:,} training examples"
+        said.append(f"{names} has not run at more than {most}: the report is about those.")
     if found.left_out:
         names = ", ".join(map(named, found.left_out))
         said.append(f"Languages with fewer than two test examples are left out of the mean: {names}.")
