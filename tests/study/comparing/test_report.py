@@ -60,7 +60,7 @@ def test_a_difference_that_is_not_there_is_said_to_be_not_found(tmp_path):
     alike = ("finetune", "finetune_instruction", "lora", "lora_instruction", "icl", "fiat")
     made_up = replace(SMALL, sizes=(800,), paradigms=alike, truth=tuple((name, 60.0) for name in alike))
     said = verdict_of(written(tmp_path, made_up)[1])
-    assert "no difference between FIAT and prompting the large model" in said
+    assert "no difference was found between FIAT and prompting the large model" in said
     assert "No difference found between FIAT at 800 examples and in-context learning" in said
     assert "scores higher" not in said and " better than " not in said
 

@@ -56,7 +56,7 @@ class Found:
         lines = lines_of(self.study, comparison.results)
         self.lines: tuple[Line, ...] = tuple(dict.fromkeys(line for line, _ in lines))
         self.results: dict[tuple[Line, int | None], list[Result]] = {}
-        for line, result in sorted(lines, key=lambda one: -1 if one[1].seed is None else one[1].seed):
+        for line, result in lines:
             self.results.setdefault((line, result.size), []).append(result)
         self.counts = {name: self.study.languages.count(name) for name in dict.fromkeys(self.study.languages)}
         self.languages = tuple(name for name, count in self.counts.items() if count > 1)

@@ -29,7 +29,7 @@ class Line:
 
 
 def lines_of(study: Study, results: Iterable[Result]) -> list[tuple[Line, Result]]:
-    """Each result with its line, in the order of the study."""
+    """Each result with its line, in the order of the study, sizes and seeds ascending."""
     order = list(study.paradigms)
     labels = list(study.paradigms.values())
     found = []
@@ -45,5 +45,7 @@ def lines_of(study: Study, results: Iterable[Result]) -> list[tuple[Line, Result
         key=lambda one: (
             order.index(one[0].paradigm) if one[0].paradigm in order else math.inf,
             one[0].label,
+            one[1].size or 0,
+            -1 if one[1].seed is None else one[1].seed,
         ),
     )

@@ -12,7 +12,7 @@ def lacking(found: Found) -> list[str]:
         )
     there = {line.paradigm for line in found.lines}
     if absent := [label for name, label in found.study.paradigms.items() if name not in there]:
-        said.append(f"Not there: {', '.join(absent)}.")
+        said.append(f"Not there: {'; '.join(absent)}.")
     for (line, size), results in found.results.items():
         seeds = {result.seed for result in results}
         if None not in seeds and (gone := [seed for seed in found.study.seeds if seed not in seeds]):

@@ -4,6 +4,7 @@ from fiat_jax.study.comparing.report.blocks import Block, Heading, Items, Sectio
 from fiat_jax.study.comparing.report.efficiency import LEAST, efficiencies
 from fiat_jax.study.comparing.report.explained import explained, explained_score
 from fiat_jax.study.comparing.report.found import FIAT, Found, at_size, named
+from fiat_jax.study.comparing.report.line import Line
 from fiat_jax.study.comparing.report.rivals import KINDS, outcome, reference, rivals
 from fiat_jax.study.comparing.report.unfinished import lacking
 from fiat_jax.study.statistics import compared, data_needed
@@ -11,8 +12,8 @@ from fiat_jax.study.statistics import compared, data_needed
 _WORDS = {
     "better": "{one} scores higher than {others}",
     "worse": "{one} scores lower than {others}",
-    "alike": "no difference between {one} and {others} was found",
-    "open": "whether {one} and {others} differ is not settled",
+    "alike": "no difference was found between {one} and {others}",
+    "open": "it is not settled whether {one} differs from {others}",
 }
 _CALLED = {
     "prompting": "prompting the large model",
@@ -44,8 +45,12 @@ def headline(found: Found, size: int | None) -> str:
     parts = []
     for word, form in _WORDS.items():
         if others := [_CALLED[kind] for kind, test in its.items() if outcome(test) == word]:
-            parts.append(form.format(one=one.label, others=_listed(others)))
-    said = "; ".join(parts) or f"{one.label} has nothing to be compared with"
+            parts.append(
+                form.format(
+                    one=one.label, others=_listed(others, "and" if word in ("better", "worse") else "or")
+                )
+            )
+    said = "; ".join(parts) or _alone(found, one)
     where = f"{at_size(size).strip()}, " if size is not None else ""
     return _sentence(f"{where}{said}.")
 
@@ -62,11 +67,12 @@ def _answer(found: Found) -> list[Block]:
             f"{found.study.unit} {highest.text()}."
         )
     said += _sentences(found, last)
-    said += [f"There is no {kind} to compare with." for kind in KINDS if kind not in rivals(found, last)]
+    if _has_fiat(found):
+        said += [f"There is no {kind} to compare with." for kind in KINDS if kind not in rivals(found, last)]
     if first != last:
         said += _smallest(found)
     blocks.append(Items([*said, *_efficiency(found)]))
-    if FIAT not in {line.paradigm for line in found.references}:
+    if not _has_fiat(found):
         blocks.append(Text("FIAT has not run: everything is compared with the line that scores best."))
     blocks.append(
         Text(
@@ -77,6 +83,17 @@ def _answer(found: Found) -> list[Block]:
     return blocks
 
 
+def _has_fiat(found: Found) -> bool:
+    return any(line.paradigm == FIAT for line in found.references)
+
+
+def _alone(found: Found, one: Line) -> str:
+    """What is said where there is nothing of any kind to compare with."""
+    if _has_fiat(found):
+        return f"{one.label} has nothing to be compared with"
+    return f"FIAT has not run; of what has, {one.label} has the highest mean"
+
+
 def _sentences(found: Found, size: int | None) -> list[str]:
     return [_sentence(compared(test.found, found.unit)) for test in rivals(found, size).values()]
 
@@ -85,8 +102,8 @@ def _sentence(text: str) -> str:
     return text[:1].upper() + text[1:]
 
 
-def _listed(names: list[str]) -> str:
-    return " and ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
+def _listed(names: list[str], last: str) -> str:
+    return f" {last} ".join([", ".join(names[:-1]), names[-1]] if len(names) > 1 else names)
 
 
 def _smallest(found: Found) -> list[str]:
