@@ -1,58 +1,73 @@
-"""The miniature world as files: data, a pretrained model, and a gin file that names them."""
+"""The miniature world as files: data, the two models, and a gin file that names them."""
 
-import itertools
 import json
+import shutil
 from collections.abc import Iterable
 from pathlib import Path
 
-from fiat_jax.data.templates import Filling, Template
 from fiat_jax.miniature.language import LANGUAGES
-from fiat_jax.miniature.model import LENGTH, make_model, pretrain, write_vocabulary
-from fiat_jax.miniature.reasoner import rationale
-from fiat_jax.miniature.world import Row, copying, splits
+from fiat_jax.miniature.world import LENGTH, PROMPT_LENGTH, REASON, TEMPLATE, WRITTEN, Row, splits
 
-TEMPLATE = Template(input="question: {question} context: {context}", instruction="Answer from the context.")
-_GIN = """# A made-up world: questions in two invented languages, short English passages, and a tiny T5.
+MODELS = Path(__file__).parent / "models"
+"""The models as they come with the package; `pretrain` makes them."""
+
+NAMES = ("reasoner", "tuned")
+
+_GIN = """# A made-up world: questions in five invented languages, short English passages, and two tiny T5s.
 Task.name = 'miniature'
 Task.languages = {languages}
 Task.source = @Jsonl()
 Task.rationales = '{folder}/rationales.sqlite'
-Task.vocabulary = '{folder}/model'
+Task.vocabulary = '{folder}/tuned'
 Task.holdout = 20
 Task.inputs_length = {length}
-Task.targets_length = 8
+Task.targets_length = 4
+Task.prompt = @Prompt()
 Jsonl.train = '{folder}/data/train.jsonl'
 Jsonl.test = '{folder}/data/test.jsonl'
 Template.input = '{input}'
 Template.instruction = '{instruction}'
-Base.path = '{folder}/model'
+Base.path = '{folder}/tuned'
 Base.dtype = 'float32'
+
+# The reasoner, and what it is asked.
+annotate.client = @T5Reasoner()
+annotate.concurrency = 64
+annotate.store = '{folder}/rationales.sqlite'
+predict.client = @T5Reasoner()
+predict.rationales = '{folder}/rationales.sqlite'
+Prompt.input = '{input}'
+Prompt.instruction = '{reason}'
+T5Reasoner.base = @reasoner/Base()
+T5Reasoner.batch_size = 64
+T5Reasoner.inputs_length = {prompt_length}
+T5Reasoner.max_tokens = {written}
+reasoner/Base.path = '{folder}/reasoner'
+reasoner/Base.dtype = 'float32'
 """
 
 
-def make(folder: Path, steps: int) -> None:
+def make(folder: Path) -> None:
     """Writes the world into a folder.
 
-    - data/: train.jsonl, test.jsonl, new.jsonl (without answers), rationales.jsonl and copying.jsonl;
-    - model/: the T5, pretrained on copying.jsonl; pretraining/: the run folder of that;
-    - miniature.gin: the task and the base.
+    - data/: train.jsonl, test.jsonl, and new.jsonl, whose rows have no answer;
+    - reasoner/, tuned/: the models;
+    - miniature.gin: the task, the base, and how the reasoner is asked.
 
     Args:
       folder: made when absent.
-      steps: of pretraining.
     """
-    rows, marked = splits(), list(copying(3000))
-    every = list(itertools.chain(*rows.values()))
-    rationales = [{"id": row["id"], "rationale": rationale(row["question"], row["context"])} for row in every]
-    for name, some in (rows | {"rationales": rationales, "copying": marked}).items():
-        _write(folder / "data" / f"{name}.jsonl", some)
-    pairs = zip(every, rationales, strict=True)
-    fillings = [Filling(row["id"], row["language"], row, thought["rationale"]) for row, thought in pairs]
-    texts = [TEMPLATE.compose("fiat", filling) for filling in fillings]
-    size = write_vocabulary(folder / "model", [*texts, *(row["text"] for row in marked)])
-    make_model(folder / "model", size)
+    for name, rows in splits().items():
+        _write_rows(folder / "data" / f"{name}.jsonl", rows)
+    for name in NAMES:
+        shutil.copytree(MODELS / name, folder / name, dirs_exist_ok=True)
     (folder / "miniature.gin").write_text(_gin(folder), encoding="utf-8")
-    pretrain(folder / "model", folder / "data" / "copying.jsonl", folder / "pretraining", steps)
+
+
+def _write_rows(path: Path, rows: Iterable[Row]) -> None:
+    """Writes JSON lines."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
 
 
 def _gin(folder: Path) -> str:
@@ -60,11 +75,9 @@ def _gin(folder: Path) -> str:
         folder=folder.as_posix(),
         languages=list(LANGUAGES),
         length=LENGTH,
+        prompt_length=PROMPT_LENGTH,
+        written=WRITTEN,
         input=TEMPLATE.input,
         instruction=TEMPLATE.instruction,
+        reason=REASON,
     )
-
-
-def _write(path: Path, rows: Iterable[Row]) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    path.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")

@@ -1,87 +1,105 @@
-"""What can be said in the miniature world: English statements, and questions in two invented languages.
+"""What can be said in the miniature world, in English and in five invented languages.
 
-An invented language is English with each word replaced by one of its own; proper names stay as they are.
+An invented language has words of its own for all that is English, and an order of its own; names of people
+stay as they are.
 """
 
 import itertools
 import random
 from dataclasses import dataclass
-
-LANGUAGES = {"vel": ("vlmnrsz", "aeiou"), "tok": ("tkpbdgh", "aeiou")}
-"""The consonants and vowels of each language; no word belongs to two."""
+from typing import Literal, NamedTuple
 
 
 def _words(text: str) -> tuple[str, ...]:
     return tuple(text.split())
 
 
-NAMES = _words(
-    "Ada Boris Cleo Dana Emil Fritz Greta Hugo Ines Jonas Kira Lars Mara Nils Olga Pavel "
-    "Quinn Rosa Sven Tilda Ugo Vera Wim Yara"
+VERBS = _words("send give sell lend show bring buy build")
+
+PEOPLE = _words(
+    "actors artists bakers bankers barbers brewers butchers clerks cooks cousins dancers dentists doctors "
+    "drivers dyers farmers fishers grocers guards guests hatters hunters joiners judges knights lawyers "
+    "maids masons mayors millers miners monks nurses painters pilots pipers players plumbers poets porters "
+    "potters printers sailors scouts scribes shepherds singers smiths soldiers surgeons tailors tanners "
+    "teachers tilers tinkers twins weavers widows wizards writers"
 )
-PLACES = _words("Alder Birk Corvin Dorn Elmet Falke Gorst Holm")
+
+WARES = _words(
+    "apples bells boats books boots bread candles carts chairs cheese coats combs drums eggs flour hats "
+    "honey ink kites lamps nails paper pots rings ropes salt seeds shoes soap tea"
+)
+
+
+class Fact(NamedTuple):
+    """An order, such as "send sailors ropes"."""
+
+    verb: str
+    people: str
+    ware: str
+
+
+Kind = Literal["what", "who", "check"]
+"""What a question is for: the ware, the people, or whether a ware that it names is right."""
+
+
+def statement(fact: Fact) -> str:
+    """A fact as passages have it, without the full stop."""
+    return " ".join(fact)
+
+
+def question(kind: Kind, fact: Fact) -> str:
+    """A question about a fact, in English."""
+    return f"{statement(_asking(kind, fact))}?"
 
 
 @dataclass(frozen=True)
-class Relation:
-    """Something that is said of people.
+class Language:
+    """An invented language.
 
     Attributes:
-      verb: as questions have it.
-      says: as statements have it.
-      values: what may follow.
-      asks: the question word.
+      consonants, vowels: of which its words are made; no word belongs to two languages.
+      order: of what questions are made of.
+      corpus: how many sentences there are of it in all, of each kind, to learn it from.
     """
 
-    verb: str
-    says: str
-    values: tuple[str, ...]
-    asks: str = "what"
+    consonants: str
+    vowels: str
+    order: str
+    corpus: int
 
 
-def _pairs(first: str, second: str) -> tuple[str, ...]:
-    return tuple(map(" ".join, itertools.product(_words(first), _words(second))))
+LANGUAGES = {
+    "vel": Language("vlsz", "aeiou", "verb people ware", 3000),
+    "tok": Language("tkpb", "aeiou", "ware people verb", 3000),
+    "nam": Language("nmrj", "aeiou", "people verb ware", 60),
+    "dug": Language("dghw", "aeiou", "ware verb people", 30),
+    "fex": Language("fxcq", "aeiou", "people ware verb", 15),
+}
+"""Two that are well known, and three that are ever rarer."""
 
 
-RELATIONS = (
-    Relation("live", "lives in", PLACES, "where"),
-    Relation("visit", "visits", PLACES),
-    Relation("keep", "keeps", _pairs("two three four seven nine", "goats hens cats mules bees")),
-    Relation("own", "owns", _pairs("red green blue white black", "boats carts houses mills")),
-    Relation("wear", "wears", _pairs("red green blue white black", "boots hats coats gloves")),
-    Relation("buy", "buys", _pairs("two three four seven nine", "cakes ropes bells lamps")),
-    Relation("play", "plays", _words("drums flute harp chess cards fiddle")),
-    Relation("sell", "sells", _words("bread cheese honey cloth candles salt")),
-    Relation("grow", "grows", _words("plums beans roses wheat onions apples")),
-    Relation("fear", "fears", _words("wolves storms ghosts snakes heights owls")),
-    Relation("study", "studies", _words("stars maps law birds rivers music")),
-    Relation("drink", "drinks", _words("tea milk cider water coffee broth")),
-    Relation("paint", "paints", _words("walls ships faces signs horses doors")),
-    Relation("carry", "carries", _words("letters stones wood coal baskets bricks")),
-    Relation("build", "builds", _words("towers bridges clocks kites barns fences")),
-    Relation("cook", "cooks", _words("soup fish rice lentils eggs noodles")),
-)
+def question_in(language: str, kind: Kind, fact: Fact) -> str:
+    """A question about a fact, in an invented language."""
+    asked, words = _asking(kind, fact)._asdict(), LEXICONS[language]
+    parts = (asked[part] for part in LANGUAGES[language].order.split())
+    return " ".join(words.get(part, part) for part in parts) + "?"
 
 
-def statement(name: str, relation: Relation, value: str) -> str:
-    """A sentence, as passages have it."""
-    return f"{name} {relation.says} {value}."
+def _asking(kind: Kind, fact: Fact) -> Fact:
+    """A fact with the question word in the place of what is asked."""
+    if kind == "check":
+        return fact
+    return fact._replace(ware="what") if kind == "what" else fact._replace(people="who")
 
 
-def question(name: str, relation: Relation, language: str) -> str:
-    """A question in a language."""
-    words = LEXICONS[language]
-    return f"{words[relation.asks]} {words['does']} {name} {words[relation.verb]}?"
-
-
-def _lexicon(language: str) -> dict[str, str]:
+def _lexicon(name: str, language: Language) -> dict[str, str]:
     """The words of a language by their English, made up once and for all."""
-    rng = random.Random(language)
-    syllables = list(map("".join, itertools.product(*LANGUAGES[language])))
-    english = ["what", "where", "does", *(relation.verb for relation in RELATIONS)]
+    rng = random.Random(name)
+    syllables = list(map("".join, itertools.product(language.consonants, language.vowels)))
+    english = ["what", "who", *VERBS, *PEOPLE]
     words = list(map("".join, itertools.product(syllables, repeat=2)))
     return dict(zip(english, rng.sample(words, len(english)), strict=True))
 
 
-LEXICONS = {language: _lexicon(language) for language in LANGUAGES}
+LEXICONS = {name: _lexicon(name, language) for name, language in LANGUAGES.items()}
 """For each language its words by their English."""

@@ -1,14 +1,30 @@
-"""The miniature world: passages of a few facts, questions about them, and short answers."""
+"""The miniature world: passages of a few facts, and the target task, which no pretraining shows.
+
+The target: a question in an invented language for a person, and an English passage that names them.
+"""
 
 import itertools
 import random
-from collections.abc import Iterator
 
-from fiat_jax.miniature.language import LANGUAGES, NAMES, RELATIONS, Relation, question, statement
+from fiat_jax.data.templates import Template
+from fiat_jax.miniature.language import LANGUAGES, PEOPLE, VERBS, WARES, Fact, question_in, statement
 
 Row = dict[str, str]
 
-_SIZES = {"train": 170, "test": 50, "new": 2}
+TEMPLATE = Template(input="question: {question} context: {context}", instruction="Answer from the context.")
+"""What the tuned model reads."""
+
+REASON = "Reason, then answer."
+"""The instruction of the reasoning prompt; its input is that of the template."""
+
+LENGTH, PROMPT_LENGTH, WRITTEN = 48, 32, 16
+"""Tokens at most of what the tuned model reads, of what the reasoner is asked, and of what it writes."""
+
+FACTS = 4
+"""In a passage."""
+
+SIZES = {"train": 110, "test": 50, "new": 1}
+"""Examples of a language."""
 
 
 def splits(seed: int = 0) -> dict[str, list[Row]]:
@@ -17,53 +33,39 @@ def splits(seed: int = 0) -> dict[str, list[Row]]:
     No question is asked in two of them.
     """
     rng = random.Random(seed)
-    rows: dict[str, list[Row]] = {split: [] for split in _SIZES}
+    rows: dict[str, list[Row]] = {split: [] for split in SIZES}
     for language in LANGUAGES:
-        asked = rng.sample(list(itertools.product(NAMES, RELATIONS)), sum(_SIZES.values()))
-        for split, size in _SIZES.items():
+        asked = rng.sample(list(itertools.product(VERBS, PEOPLE)), sum(SIZES.values()))
+        for split, size in SIZES.items():
             some, asked = asked[:size], asked[size:]
-            rows[split] += [
-                {"id": f"{language}-{split}-{number}", "language": language, **_example(rng, *one, language)}
-                for number, one in enumerate(some, start=1)
-            ]
+            for number, (verb, people) in enumerate(some, start=1):
+                fact = Fact(verb, people, rng.choice(WARES))
+                rows[split].append(
+                    {
+                        "id": f"{language}-{split}-{number}",
+                        "language": language,
+                        "question": question_in(language, "what", fact),
+                        "context": passage(rng, told(rng, fact)),
+                        "answer": fact.ware,
+                    }
+                )
     for row in rows["new"]:
         del row["answer"]
     return rows
 
 
-def copying(count: int, seed: int = 0) -> Iterator[Row]:
-    """Examples that a T5 learns to copy from: statements in which one value stands between marks.
-
-    They have no question, no reasoning, and no word of an invented language.
-    """
-    rng = random.Random(f"copying {seed}")
-    for number in range(count):
-        facts = [_fact(rng) for _ in range(rng.randint(1, 9))]
-        name, relation, value = facts[rng.randrange(len(facts))]
-        before, after = rng.choice(MARKS)
-        marked = (name, relation, f"{before} {value} {after}")
-        text = " ".join(statement(*(marked if fact == (name, relation, value) else fact)) for fact in facts)
-        yield {"id": str(number), "text": text, "answer": value}
+def drawn(rng: random.Random) -> Fact:
+    """Any fact."""
+    return Fact(rng.choice(VERBS), rng.choice(PEOPLE), rng.choice(WARES))
 
 
-MARKS = (("[", "]"), ("(", ")"), ("<", ">"), ("*", "*"), (":", ";"))
+def told(rng: random.Random, fact: Fact, facts: int = FACTS) -> list[Fact]:
+    """What a passage says: a fact, and the same of other people and other wares."""
+    people = rng.sample([one for one in PEOPLE if one != fact.people], facts - 1)
+    wares = rng.sample([one for one in WARES if one != fact.ware], facts - 1)
+    return [fact, *(Fact(fact.verb, one, ware) for one, ware in zip(people, wares, strict=True))]
 
 
-def _example(rng: random.Random, name: str, relation: Relation, language: str) -> Row:
-    """A question and a passage that says more of the same person, and the same of another."""
-    other = rng.choice([one for one in NAMES if one != name])
-    first, second, third = rng.sample([one for one in RELATIONS if one is not relation], 3)
-    told = [(name, relation), (name, first), (name, second), (other, relation), (other, third)]
-    facts = [(*about, rng.choice(about[1].values)) for about in told]
-    answer = facts[0][-1]
-    rng.shuffle(facts)
-    return {
-        "question": question(name, relation, language),
-        "context": " ".join(statement(*fact) for fact in facts),
-        "answer": answer,
-    }
-
-
-def _fact(rng: random.Random) -> tuple[str, Relation, str]:
-    relation = rng.choice(RELATIONS)
-    return rng.choice(NAMES), relation, rng.choice(relation.values)
+def passage(rng: random.Random, facts: list[Fact]) -> str:
+    """A passage of facts in any order."""
+    return " ".join(f"{statement(fact)}." for fact in rng.sample(facts, len(facts)))

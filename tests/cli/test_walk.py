@@ -46,7 +46,7 @@ def test_a_table_of_120_rows_leads_to_predictions_by_the_readme(tmp_path, monkey
     rows = [sale(n) for n in range(124)]
     words = "question context Answer with a short span of the reasoning It says so The answer is : . step by"
     texts = [words, "Explain step by step how to find the answer.", *(" ".join(row.values()) for row in rows)]
-    make_model(Path("model"), write_vocabulary(Path("model"), texts))
+    make_model(Path("model"), "tuned", write_vocabulary(Path("model"), texts))
     Path("rows.csv").write_text(as_csv(rows[:120]), encoding="utf-8")
     seconds = {}
     with Reasoner() as server:
