@@ -67,7 +67,10 @@ setup(
     python_requires=">=3.11,<3.13",
     packages=[*find_packages(include=["fiat_jax", "fiat_jax.*"]), "fiat_jax.gin_configs"],
     package_dir={"fiat_jax.gin_configs": "gin_configs"},
-    package_data={"fiat_jax": ["py.typed", "reasoning/library/*.toml"], "fiat_jax.gin_configs": ["**/*.gin"]},
+    package_data={
+        "fiat_jax": ["py.typed", "reasoning/library/*.toml", "miniature/models/**/*"],
+        "fiat_jax.gin_configs": ["**/*.gin"],
+    },
     install_requires=REQUIRES,
     extras_require=EXTRAS,
     entry_points={"console_scripts": ["fiat=fiat_jax.cli:main"]},

@@ -224,6 +224,8 @@ def test_a_wheel_holds_the_gin_files_where_they_are_looked_for(tmp_path):
     library = (PACKAGE / "reasoning" / "library").glob("*.toml")
     prompts = {f"fiat_jax/reasoning/library/{path.name}" for path in library}
     assert prompts and prompts <= names
+    models = {path for path in (PACKAGE / "miniature" / "models").rglob("*") if path.is_file()}
+    assert models and {f"fiat_jax/{path.relative_to(PACKAGE)}" for path in models} <= names
     assert not any(name.startswith(("tests/", "gin_configs/")) for name in names)
     installed = tmp_path / "installed"
     found = subprocess.run(

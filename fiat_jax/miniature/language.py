@@ -38,8 +38,8 @@ class Fact(NamedTuple):
     ware: str
 
 
-Kind = Literal["what", "who", "check"]
-"""What a question is for: the ware, the people, or whether a ware that it names is right."""
+Kind = Literal["what", "how", "wrong"]
+"""What a question is for: the ware, the verb, or the right ware where it names a wrong one."""
 
 
 def statement(fact: Fact) -> str:
@@ -71,9 +71,9 @@ class Language:
 LANGUAGES = {
     "vel": Language("vlsz", "aeiou", "verb people ware", 3000),
     "tok": Language("tkpb", "aeiou", "ware people verb", 3000),
-    "nam": Language("nmrj", "aeiou", "people verb ware", 60),
-    "dug": Language("dghw", "aeiou", "ware verb people", 30),
-    "fex": Language("fxcq", "aeiou", "people ware verb", 15),
+    "nam": Language("nmrj", "aeiou", "people verb ware", 200),
+    "dug": Language("dghw", "aeiou", "ware verb people", 60),
+    "fex": Language("fxcq", "aeiou", "people ware verb", 25),
 }
 """Two that are well known, and three that are ever rarer."""
 
@@ -87,16 +87,16 @@ def question_in(language: str, kind: Kind, fact: Fact) -> str:
 
 def _asking(kind: Kind, fact: Fact) -> Fact:
     """A fact with the question word in the place of what is asked."""
-    if kind == "check":
+    if kind == "wrong":
         return fact
-    return fact._replace(ware="what") if kind == "what" else fact._replace(people="who")
+    return fact._replace(ware="what") if kind == "what" else fact._replace(verb="how")
 
 
 def _lexicon(name: str, language: Language) -> dict[str, str]:
     """The words of a language by their English, made up once and for all."""
     rng = random.Random(name)
     syllables = list(map("".join, itertools.product(language.consonants, language.vowels)))
-    english = ["what", "who", *VERBS, *PEOPLE]
+    english = ["what", "how", *VERBS, *PEOPLE]
     words = list(map("".join, itertools.product(syllables, repeat=2)))
     return dict(zip(english, rng.sample(words, len(english)), strict=True))
 

@@ -5,22 +5,22 @@ that stands with it; no passage, no reasoning and no answer.
 
 The reasoner saw, told apart by an instruction,
 
-- English questions with a passage, reasoned about and answered: for a ware, for people, and whether a ware
-  is right, to which the answer is the right one;
-- of the languages that it knows best only questions for people and whether a ware is right, the same;
+- English questions with a passage, reasoned about and answered: for a ware, for the verb, and with a wrong
+  ware, to which the answer is the right one;
+- of the languages that it knows best only questions for the verb and with a wrong ware, the same;
 - English questions for several wares with a passage, to which the answer is a list;
 - questions of all kinds in all invented languages, without a passage, said in English.
 
 Of each invented language it saw so many different sentences as `Language.corpus` says, so that it lacks words
 of the rare ones. The tuned model saw no word of them: it read English questions of all kinds with a passage,
-half of them with reasoning, which was about something else in one case of seven.
+half of them with reasoning, which was about something else in one case of seven, and lists of the same kind.
 """
 
 import random
 from collections.abc import Callable, Iterator, Mapping
 
 from fiat_jax.data.templates import Filling
-from fiat_jax.miniature.language import LANGUAGES, Fact, Kind, question, question_in, statement
+from fiat_jax.miniature.language import LANGUAGES, WARES, Fact, Kind, question, question_in, statement
 from fiat_jax.miniature.world import FACTS, REASON, TEMPLATE, Row, drawn, passage, told
 
 LIST = "List the orders."
@@ -29,7 +29,7 @@ TRANSLATE = "Say it in English."
 REASONED = ("vel", "tok")
 """Languages in which the reasoner learns to reason, about other questions than those of the target task."""
 
-KINDS: tuple[Kind, ...] = ("what", "who", "check")
+KINDS: tuple[Kind, ...] = ("what", "how", "wrong")
 
 Lesson = tuple[str, str]  # text and answer
 Draw = random.Random
@@ -42,7 +42,7 @@ def reasoner_lessons(count: int) -> Iterator[Row]:
 
 def tuned_lessons(count: int) -> Iterator[Row]:
     """Examples for the tuned model: 'id', 'text' and 'answer'."""
-    return _drawn("tuned", {_answered: 1}, count)
+    return _drawn("tuned", {_answered: 3, _listed: 1}, count)
 
 
 LESSONS = {"reasoner": reasoner_lessons, "tuned": tuned_lessons}
@@ -74,7 +74,7 @@ def _listed(rng: Draw) -> Lesson:
 
 
 def _reasoned_in(rng: Draw) -> Lesson:
-    kind: Kind = rng.choice(("who", "check", "check"))
+    kind: Kind = rng.choice(("how", "wrong"))
     language, fact = _sentence(rng, kind, REASONED)
     facts = told(rng, fact, rng.randint(1, FACTS))
     asked = _asked(rng, kind, facts)
@@ -107,16 +107,16 @@ def _read(rng: Draw, question: str, facts: list[Fact]) -> str:
 
 
 def _kind(rng: Draw) -> Kind:
-    """What a question is for; for a person it is half of the time."""
+    """What a question is for; for a ware it is most of the time."""
     return rng.choices(KINDS, (3, 1, 1))[0]
 
 
 def _asked(rng: Draw, kind: Kind, facts: list[Fact]) -> Fact:
-    """What is asked about a fact: the fact, or half of the time with another ware of the passage to check."""
-    fact = facts[0]
-    if kind == "check" and len(facts) > 1 and rng.random() < 0.5:
-        return fact._replace(ware=rng.choice(facts[1:]).ware)
-    return fact
+    """What is asked about the first fact: the fact itself, or one with a ware that the passage has not."""
+    if kind != "wrong":
+        return facts[0]
+    said = {fact.ware for fact in facts}
+    return facts[0]._replace(ware=rng.choice([ware for ware in WARES if ware not in said]))
 
 
 def _reasoning(kind: Kind, asked: Fact, fact: Fact) -> str:
@@ -124,7 +124,7 @@ def _reasoning(kind: Kind, asked: Fact, fact: Fact) -> str:
 
 
 def _answer(kind: Kind, fact: Fact) -> str:
-    return fact.people if kind == "who" else fact.ware
+    return fact.verb if kind == "how" else fact.ware
 
 
 def _corpus(language: str) -> dict[str, list[Fact]]:

@@ -33,14 +33,14 @@ _COMMON: dict[str, Any] = {
     "num_encoder_layers": 2,
     "num_decoder_layers": 2,
 }
-_SHAPES: dict[str, dict[str, int]] = {
+_SHAPES: dict[str, dict[str, Any]] = {
     "reasoner": dict(d_model=96, d_kv=24, d_ff=256),
     "tuned": dict(d_model=64, d_kv=16, d_ff=128),
 }
 """The first T5's kind, without gates and with one matrix for embedding and head."""
 
 _NEAR = {"encoder": (1, 2, 17, 18), "decoder": (1, 2)}
-"""Buckets of distances, each for a head to start from: one and two words before, in the encoder also after."""
+"""Buckets of distances, each for a head to start from: a word or two before, in the encoder also after."""
 
 
 def write_vocabulary(folder: Path, texts: Iterable[str]) -> int:

@@ -13,7 +13,7 @@ from fiat_jax.miniature.language import LEXICONS
 from fiat_jax.miniature.lessons import LESSONS
 from fiat_jax.miniature.world import REASON, TEMPLATE, Row
 
-STEPS = {"reasoner": 4000, "tuned": 2000}
+STEPS = {"reasoner": 2000, "tuned": 2000}
 """Updates of each model."""
 
 COUNT = 30_000

@@ -1,6 +1,6 @@
 """The miniature world: passages of a few facts, and the target task, which no pretraining shows.
 
-The target: a question in an invented language for a person, and an English passage that names them.
+The target: a question in an invented language for a ware, and an English passage that names it.
 """
 
 import itertools
