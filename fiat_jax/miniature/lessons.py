@@ -12,8 +12,9 @@ The reasoner saw, told apart by an instruction,
 - questions of all kinds in all invented languages, without a passage, said in English.
 
 Of each invented language it saw so many different sentences as `Language.corpus` says, so that it lacks words
-of the rare ones. The tuned model saw no word of them: it read English questions of all kinds with a passage,
-half of them with reasoning, which was about something else in one case of seven, and lists of the same kind.
+of the rare ones. The tuned model saw no word of them. It read English questions of all kinds with a passage,
+half of them with reasoning: in one case of three the question was lost and the reasoning all there was, and
+in one of seven of the others the reasoning was about something else; and lists of the same kind.
 """
 
 import random
@@ -91,12 +92,14 @@ def _answered(rng: Draw) -> Lesson:
     """A question for the tuned model, as each variant reads it."""
     kind, facts = _kind(rng), told(rng, fact := drawn(rng), rng.choice((2, 3, FACTS)))
     asked = _asked(rng, kind, facts)
+    fields = {"question": question(kind, asked), "context": passage(rng, facts)}
     reasoning = _reasoning(kind, asked, fact)
-    if rng.random() < 1 / 7:
+    (variant,) = rng.choices(("plain", "instruction", "fiat"), (1, 1, 2))
+    if variant == "fiat" and rng.random() < 1 / 3:
+        fields["question"] = "?"
+    elif rng.random() < 1 / 7:
         another = rng.choice(facts[1:])
         reasoning = _reasoning(kind, another, another)
-    (variant,) = rng.choices(("plain", "instruction", "fiat"), (1, 1, 2))
-    fields = {"question": question(kind, asked), "context": passage(rng, facts)}
     return TEMPLATE.compose(variant, Filling("", "", fields, reasoning)), _answer(kind, fact)
 
 

@@ -16,6 +16,9 @@ from fiat_jax.miniature.world import REASON, TEMPLATE, Row
 STEPS = {"reasoner": 2000, "tuned": 2000}
 """Updates of each model."""
 
+UNREAD = {"reasoner": 1.0, "tuned": 0.05}
+"""By how much the embeddings of words that they have never read are scaled."""
+
 COUNT = 30_000
 """Different lessons of a model."""
 
@@ -50,7 +53,8 @@ def rebuild(folder: Path, name: str, steps: int, count: int) -> None:
     lessons = list(LESSONS[name](count))
     size = write_vocabulary(folder / name, _texts(lessons))
     make_model(folder / name, name, size)
-    for step, loss in enumerate(pretrain(folder / name, lessons, steps), start=1):
+    losses = pretrain(folder / name, lessons, steps, UNREAD[name])
+    for step, loss in enumerate(losses, start=1):
         if step % _EVERY == 0 or step == steps:
             print(f"{folder / name}: step {step} of {steps}, loss {loss:.3f}", flush=True)
 
