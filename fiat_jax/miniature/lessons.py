@@ -13,14 +13,14 @@ The reasoner saw, told apart by an instruction,
 
 Of each invented language it saw so many different sentences as `Language.corpus` says, so that it lacks words
 of the rare ones. The tuned model saw no word of them. It read English questions of all kinds with a passage,
-half of them with reasoning: in one case of three the question was lost and the reasoning all there was, and
-in one of seven of the others the reasoning was about something else; and lists of the same kind.
+half of them with reasoning, which was about something else in one case of seven; lists of the same kind; and
+in a second course also questions about others than the passage, where the reasoning had to be believed.
 """
 
 import random
 from collections.abc import Callable, Iterator, Mapping
 
-from fiat_jax.data.templates import Filling
+from fiat_jax.data.templates import Filling, Variant
 from fiat_jax.miniature.language import LANGUAGES, WARES, Fact, Kind, question, question_in, statement
 from fiat_jax.miniature.world import FACTS, REASON, TEMPLATE, Row, drawn, passage, told
 
@@ -32,6 +32,8 @@ REASONED = ("vel", "tok")
 
 KINDS: tuple[Kind, ...] = ("what", "how", "wrong")
 
+_VARIANTS: tuple[Variant, ...] = ("plain", "instruction", "fiat")
+
 Lesson = tuple[str, str]  # text and answer
 Draw = random.Random
 
@@ -41,13 +43,18 @@ def reasoner_lessons(count: int) -> Iterator[Row]:
     return _drawn("reasoner", {_reasoned: 4, _listed: 4, _reasoned_in: 2, _translated: 4}, count)
 
 
-def tuned_lessons(count: int) -> Iterator[Row]:
-    """Examples for the tuned model: 'id', 'text' and 'answer'."""
+def first_tuned_lessons(count: int) -> Iterator[Row]:
+    """The first examples for the tuned model: 'id', 'text' and 'answer'."""
     return _drawn("tuned", {_answered: 3, _listed: 1}, count)
 
 
-LESSONS = {"reasoner": reasoner_lessons, "tuned": tuned_lessons}
-"""What gives so many lessons of a model."""
+def tuned_lessons(count: int) -> Iterator[Row]:
+    """The examples for the tuned model after them."""
+    return _drawn("tuned, unheard", {_answered: 2, _listed: 1, _unheard: 1}, count)
+
+
+LESSONS = {"reasoner": (reasoner_lessons,), "tuned": (first_tuned_lessons, tuned_lessons)}
+"""What gives so many lessons of a model, by the courses that it takes one after another."""
 
 
 def _drawn(seed: str, shares: Mapping[Callable[[Draw], Lesson], int], count: int) -> Iterator[Row]:
@@ -92,15 +99,21 @@ def _answered(rng: Draw) -> Lesson:
     """A question for the tuned model, as each variant reads it."""
     kind, facts = _kind(rng), told(rng, fact := drawn(rng), rng.choice((2, 3, FACTS)))
     asked = _asked(rng, kind, facts)
-    fields = {"question": question(kind, asked), "context": passage(rng, facts)}
     reasoning = _reasoning(kind, asked, fact)
-    (variant,) = rng.choices(("plain", "instruction", "fiat"), (1, 1, 2))
-    if variant == "fiat" and rng.random() < 1 / 3:
-        fields["question"] = "?"
-    elif rng.random() < 1 / 7:
+    if rng.random() < 1 / 7:
         another = rng.choice(facts[1:])
         reasoning = _reasoning(kind, another, another)
+    (variant,) = rng.choices(_VARIANTS, (1, 1, 2))
+    fields = {"question": question(kind, asked), "context": passage(rng, facts)}
     return TEMPLATE.compose(variant, Filling("", "", fields, reasoning)), _answer(kind, fact)
+
+
+def _unheard(rng: Draw) -> Lesson:
+    """A question for the tuned model that nothing in the passage goes with, so that the reasoning decides."""
+    kind, facts = _kind(rng), told(rng, fact := drawn(rng))
+    fields = {"question": question(kind, drawn(rng)), "context": passage(rng, facts)}
+    reasoning = _reasoning(kind, _asked(rng, kind, facts), fact)
+    return TEMPLATE.compose("fiat", Filling("", "", fields, reasoning)), _answer(kind, fact)
 
 
 def _read(rng: Draw, question: str, facts: list[Fact]) -> str:

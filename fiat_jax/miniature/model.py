@@ -87,14 +87,13 @@ def _bring_words(attention: Params) -> None:
     attention["out"]["kernel"] = jnp.swapaxes(attention["value"]["kernel"], -1, -2)
 
 
-def pretrain(folder: Path, lessons: Iterable[Row], steps: int, unread: float = 1.0) -> Iterator[float]:
+def pretrain(folder: Path, lessons: Iterable[Row], steps: int) -> Iterator[float]:
     """Teaches the T5 of a folder by full fine-tuning, and writes it back at the end.
 
     Args:
       folder: config.json, model.safetensors and tokenizer.json.
       lessons: rows of 'text' and 'answer'.
       steps: updates, each on `BATCH` lessons.
-      unread: by how much the embeddings of words that no lesson has are scaled; small ones are quick to tune.
 
     Yields:
       The loss of each step, in nats a token.
@@ -111,10 +110,17 @@ def pretrain(folder: Path, lessons: Iterable[Row], steps: int, unread: float = 1
         batch = {"inputs": read[chosen], "targets": targets, "weights": (targets != tokens.pad_id) * 1.0}
         state, metrics = step(state, {}, batch, key)
         yield float(metrics["loss"])
-    params = jax.device_get(state.learned["params"])
-    words = np.isin(np.arange(config.vocab_size), np.union1d(read, write_down))
-    scale = np.where(words, 1.0, unread).astype(np.float32)
-    params["shared"]["embedding"] = params["shared"]["embedding"] * scale[:, None]
+    write(folder, config, jax.device_get(state.learned["params"]))
+
+
+def shrink_unread(folder: Path, lessons: Iterable[Row]) -> None:
+    """Makes the embeddings of all words that no lesson has small, which tuning moves sooner."""
+    config, params = huggingface.load(folder, dtype="float32")
+    tokens = load_tokens(str(folder))
+    read = {token for row in lessons for token in tokens.encode(f"{row['text']} {row['answer']}")}
+    known = np.isin(np.arange(config.vocab_size), [tokens.pad_id, tokens.eos_id, *read])
+    embedding = np.asarray(params["shared"]["embedding"])
+    params["shared"]["embedding"] = np.where(known[:, None], embedding, embedding * np.float32(0.05))
     write(folder, config, params)
 
 

@@ -4,6 +4,7 @@ They come with the package, in fiat_jax/miniature/models, where SHA256SUMS says 
 """
 
 import hashlib
+import itertools
 import sys
 from collections.abc import Iterable
 from pathlib import Path
@@ -13,14 +14,11 @@ from fiat_jax.miniature.language import LEXICONS
 from fiat_jax.miniature.lessons import LESSONS
 from fiat_jax.miniature.world import REASON, TEMPLATE, Row
 
-STEPS = {"reasoner": 2000, "tuned": 2000}
-"""Updates of each model."""
-
-UNREAD = {"reasoner": 1.0, "tuned": 0.05}
-"""By how much the embeddings of words that they have never read are scaled."""
+STEPS = {"reasoner": (2000,), "tuned": (2000, 600)}
+"""Updates of each course."""
 
 COUNT = 30_000
-"""Different lessons of a model."""
+"""Different lessons of a course."""
 
 _EVERY = 200  # steps between two lines
 
@@ -39,24 +37,27 @@ def main(words: list[str]) -> int:
     return 0
 
 
-def rebuild(folder: Path, name: str, steps: int, count: int) -> None:
+def rebuild(folder: Path, name: str, steps: tuple[int, ...], count: int) -> None:
     """Makes one model: its vocabulary, random weights, and pretraining.
 
     Args:
       folder: gets the model in a folder of its name.
       name: of `NAMES`.
-      steps: updates.
-      count: lessons.
+      steps: updates of each course.
+      count: lessons of each.
     """
-    from fiat_jax.miniature.model import make_model, pretrain, write_vocabulary
+    from fiat_jax.miniature.model import make_model, pretrain, shrink_unread, write_vocabulary
 
-    lessons = list(LESSONS[name](count))
-    size = write_vocabulary(folder / name, _texts(lessons))
-    make_model(folder / name, name, size)
-    losses = pretrain(folder / name, lessons, steps, UNREAD[name])
-    for step, loss in enumerate(losses, start=1):
-        if step % _EVERY == 0 or step == steps:
-            print(f"{folder / name}: step {step} of {steps}, loss {loss:.3f}", flush=True)
+    courses = [list(course(count)) for course in LESSONS[name]]
+    lessons = list(itertools.chain(*courses))
+    make_model(folder / name, name, write_vocabulary(folder / name, _texts(lessons)))
+    for number, (course, its_steps) in enumerate(zip(courses, steps, strict=True), start=1):
+        for step, loss in enumerate(pretrain(folder / name, course, its_steps), start=1):
+            if step % _EVERY == 0 or step == its_steps:
+                done = f"course {number}, step {step} of {its_steps}"
+                print(f"{folder / name}: {done}, loss {loss:.3f}", flush=True)
+    if name == "tuned":
+        shrink_unread(folder / name, lessons)
 
 
 def checksums(folder: Path) -> str:

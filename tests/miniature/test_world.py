@@ -17,7 +17,10 @@ ASKING = {lexicon["what"] for lexicon in LEXICONS.values()}
 @pytest.fixture(scope="module")
 def lessons():
     """All lessons of each model, each as its text and its answer."""
-    return {name: [(row["text"], row["answer"]) for row in each(COUNT)] for name, each in LESSONS.items()}
+    return {
+        name: [(row["text"], row["answer"]) for course in courses for row in course(COUNT)]
+        for name, courses in LESSONS.items()
+    }
 
 
 def words(text):
