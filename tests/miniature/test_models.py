@@ -17,7 +17,7 @@ from fiat_jax.data.templates import Filling
 from fiat_jax.data.vocabularies import load_tokens
 from fiat_jax.miniature.folder import MODELS, NAMES, make
 from fiat_jax.miniature.lessons import reasoner_lessons
-from fiat_jax.miniature.pretrain import checksums
+from fiat_jax.miniature.pretrain import checksums, rebuild
 from fiat_jax.miniature.world import PROMPT_LENGTH, REASON, TEMPLATE, WRITTEN, splits
 from fiat_jax.reasoning import Prompt
 from fiat_jax.reasoning.clients.text import as_text
@@ -75,10 +75,8 @@ def test_the_folder_is_made_without_training_and_its_settings_are_accepted(tmp_p
 
 
 def test_pretraining_gives_the_same_weights_bit_for_bit(tmp_path):
-    program = "import sys; from pathlib import Path; from fiat_jax.miniature.pretrain import rebuild\n"
-    program += "rebuild(Path(sys.argv[1]), 'tuned', (2, 2), 200)"
     for run in ("one", "two"):
-        subprocess.run([sys.executable, "-c", program, str(tmp_path / run)], check=True, cwd=ROOT)
+        rebuild(tmp_path / run, "tuned", (2, 2), 200)
     one, two = ((tmp_path / run / "tuned" / "model.safetensors").read_bytes() for run in ("one", "two"))
     assert one == two
 
