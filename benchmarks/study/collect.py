@@ -16,6 +16,7 @@ from benchmarks.study.setting import arguments, setups_of
 from fiat_jax.data import Examples, load_examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.study.comparing.answering import Answered, reasoned, scores_of
+from fiat_jax.study.comparing.report import write_report
 from fiat_jax.study.comparing.results import Result, write_failure, write_result, write_study
 from fiat_jax.study.comparing.study import described
 from fiat_jax.study.comparing.sweep import Cell
@@ -53,6 +54,7 @@ def main() -> None:
             continue
         done += 1
     write_study(args.run_dir, study)
+    write_report(args.run_dir)
     print(f"{args.run_dir}: {done} of {len(setups.cells)} cells")
 
 

@@ -11,6 +11,6 @@ def test_the_study_of_afriqa_is_the_table_that_results_md_describes():
     cells = sweep.cells()
     runs = {(cell.run, cell.seed): sweep.rates(cell.paradigm) for cell in cells if cell.paradigm.tuned}
     tried = sum(len(rates) if seed == sweep.seeds[0] else 1 for (_, seed), rates in runs.items())
-    assert len(cells) == 2 + 3 * (5 * 3 + 3) and len(runs) == 3 * (5 * 3 + 2) and tried == 85
+    assert len(cells) == 2 + 5 * (5 * 3 + 3) and len(runs) == 5 * (5 * 3 + 2) and tried == 119
     assert (tuning.steps, tuning.batch_size, tuning.eval_every) == (150, 16, 50)
     assert task.splits() == ("train", "validation", "test") and task.inputs_length == 400
