@@ -32,8 +32,8 @@ def compare(run_dir: str, experiment: Experiment, tuning: Tuning, sweep: Sweep) 
     logging.getLogger("fiat_jax").setLevel(logging.WARNING)  # of every run only what goes wrong
     folder = at(run_dir)
     settings = Path(saved(run_dir)).read_text(encoding="utf-8")
-    compare_paradigms(Setups(folder, experiment, tuning, sweep), _start, settings)
-    print(f"{run_dir}: done; {folder / 'report.html'} has the report.")
+    report = compare_paradigms(Setups(folder, experiment, tuning, sweep), _start, settings)
+    print("\n".join([*report.verdict, f"{run_dir}: done; {report.page} has the report."]))
 
 
 def _start(run_dir: Path, experiment: Experiment, tuning: Tuning) -> None:

@@ -44,6 +44,19 @@ T5Reasoner.inputs_length = {prompt_length}
 T5Reasoner.max_tokens = {written}
 reasoner/Base.path = '{folder}/reasoner'
 reasoner/Base.dtype = 'float32'
+
+# What is compared.
+Experiment.adapter = @LoRA()
+Sweep.paradigms = ('icl', 'zero_shot', 'finetune', 'fiat')
+Sweep.sizes = (50, 150, 450)
+Sweep.seeds = (0, 1, 2)
+Sweep.balanced = True
+Sweep.learning_rates = {{'adapter': (3e-3,), 'base': (1e-3,)}}
+Tuning.optimizer = @AdamW()
+Tuning.steps = 120
+Tuning.eval_every = 40
+Tuning.eval_batch_size = 64
+Tuning.save_every = 0
 """
 
 

@@ -2,6 +2,7 @@
 
 import logging
 import queue
+import signal
 import time
 from collections.abc import Callable, Iterable, Sequence
 from concurrent.futures import ThreadPoolExecutor
@@ -11,6 +12,7 @@ import jax
 
 from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, FiatError, InterruptedRun
+from fiat_jax.parallel.hosts import terminations
 from fiat_jax.study.bases import Bases
 from fiat_jax.study.comparing.answering import Answered, reasoned, scores_of, tuned, untuned
 from fiat_jax.study.comparing.progress import Progress
@@ -52,17 +54,27 @@ def run_cells(setups: Setups, start: Start) -> list[str]:
     late = [cell for cell in left if cell not in early]
     rooms = _rooms(setups.sweep.at_once)
     test = load_examples(setups.task_of(cells[0]), "plain", "test")
-    with Progress(len(cells), len(cells) - len(left)) as progress:
+    with terminations(), Progress(len(cells), len(cells) - len(left)) as progress:
         runner = _Runner(setups, Trials(setups, start, progress), test, progress, rooms)
         for stage in (early, late):
-            with ThreadPoolExecutor(setups.sweep.at_once) as pool:
-                jobs = [pool.submit(runner.run, job) for job in _jobs(stage)]
-                try:
-                    for job in jobs:
-                        job.result()
-                finally:
-                    pool.shutdown(cancel_futures=True)
+            _run(runner, _jobs(stage), setups.sweep.at_once)
     return runner.failed
+
+
+def _run(runner: "_Runner", jobs: Sequence[Job], at_once: int) -> None:
+    """Runs jobs one after another, or several side by side in threads."""
+    if at_once == 1:
+        for job in jobs:
+            runner.run(job)
+        return
+    with ThreadPoolExecutor(at_once) as pool:
+        try:
+            for running in [pool.submit(runner.run, job) for job in jobs]:
+                running.result()
+        except BaseException:
+            pool.shutdown(wait=False, cancel_futures=True)
+            signal.raise_signal(signal.SIGTERM)  # the runs under way save, and stop at their next step
+            raise
 
 
 def _rooms(at_once: int) -> "queue.SimpleQueue[Bases]":

@@ -11,7 +11,7 @@ from fiat_jax.reasoning.holdings import holdings
 from fiat_jax.reasoning.store import is_store
 from fiat_jax.records import fill
 from fiat_jax.study.comparing.answering import rationales_of
-from fiat_jax.study.comparing.report import write_report
+from fiat_jax.study.comparing.report import Report, write_report
 from fiat_jax.study.comparing.results import Study, write_study
 from fiat_jax.study.comparing.running import run_cells
 from fiat_jax.study.comparing.setups import Setups
@@ -20,7 +20,7 @@ from fiat_jax.study.comparing.trials import Start
 _PACKAGES = ("fiat_jax", "jax", "flax", "optax", "numpy")
 
 
-def compare_paradigms(setups: Setups, start: Start, settings: str) -> None:
+def compare_paradigms(setups: Setups, start: Start, settings: str) -> Report:
     """Runs a sweep, or what is left of it, and writes down what it has in common.
 
     Args:
@@ -42,12 +42,13 @@ def compare_paradigms(setups: Setups, start: Start, settings: str) -> None:
     setups.check_sizes()
     write_study(setups.folder, described(setups, settings))
     failed = run_cells(setups, start)
-    write_report(setups.folder)
+    report = write_report(setups.folder)
     if failed:
         raise FiatError(
             f"{setups.folder}: {len(failed)} of {len(setups.cells)} cells failed, {failed[0]} the first; the "
             "report has what is there, and the same command tries them again."
         )
+    return report
 
 
 def described(setups: Setups, settings: str) -> Study:

@@ -147,4 +147,4 @@ if __name__ == "__main__":
         "fiat_pretrained-800-0",
         "the loss is not finite at step 12; lower the learning rate.",
     )
-    print(write_report(Path(sys.argv[1])))
+    print(*write_report(Path(sys.argv[1])).verdict, sep="\n")

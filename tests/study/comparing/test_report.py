@@ -23,7 +23,7 @@ def written(folder, made_up, resamples=FEW):
 
 
 def again(folder, resamples=FEW):
-    page = write_report(folder, resamples)
+    page = write_report(folder, resamples).page
     return page.read_text(encoding="utf-8"), (folder / "report.md").read_text(encoding="utf-8")
 
 

@@ -8,6 +8,6 @@
 - `writing`: all of it, into the folder of the sweep.
 """
 
-from fiat_jax.study.comparing.report.writing import write_report
+from fiat_jax.study.comparing.report.writing import Report, write_report
 
-__all__ = ["write_report"]
+__all__ = ["Report", "write_report"]

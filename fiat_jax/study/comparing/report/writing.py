@@ -1,12 +1,14 @@
 """The report of a sweep, written into its folder."""
 
+from collections.abc import Iterator
 from pathlib import Path
+from typing import NamedTuple
 
 from fiat_jax.records import write_whole
 from fiat_jax.study.charts import WIDE
 from fiat_jax.study.comparing.report.ablations import ablations
 from fiat_jax.study.comparing.report.beside_paper import beside_paper
-from fiat_jax.study.comparing.report.blocks import Picture, Section
+from fiat_jax.study.comparing.report.blocks import Items, Picture, Section, Text
 from fiat_jax.study.comparing.report.by_language import by_language
 from fiat_jax.study.comparing.report.costs import costs
 from fiat_jax.study.comparing.report.examples import examples
@@ -24,7 +26,19 @@ PARTS = (verdict, scores, by_language, ablations, tests, examples, costs, settin
 """The sections, in their order."""
 
 
-def write_report(folder: Path, resamples: int = RESAMPLES) -> Path:
+class Report(NamedTuple):
+    """A report as it was written.
+
+    Attributes:
+      page: its path.
+      verdict: the answer in a sentence, then what it rests on, a sentence each.
+    """
+
+    page: Path
+    verdict: tuple[str, ...]
+
+
+def write_report(folder: Path, resamples: int = RESAMPLES) -> Report:
     """Writes report.html, report.md and pictures/*.svg of a sweep, finished or not.
 
     What is not there yet is named. Nothing but the files of the sweep is read.
@@ -32,9 +46,6 @@ def write_report(folder: Path, resamples: int = RESAMPLES) -> Path:
     Args:
       folder: of the sweep, with study.json and results/.
       resamples: of intervals and tests; many comparisons take more.
-
-    Returns:
-      The page's path.
 
     Raises:
       DataError: it is no such folder, or a file is not as it was written.
@@ -46,7 +57,18 @@ def write_report(folder: Path, resamples: int = RESAMPLES) -> Path:
     write_markdown(folder / "report.md", title, sections)
     page = folder / "report.html"
     write_html(page, title, sections)
-    return page
+    return Report(page, tuple(_sentences(sections[0])))
+
+
+def _sentences(section: Section) -> Iterator[str]:
+    """What a section begins with, down to the first block that is no sentence."""
+    for block in section.blocks:
+        if isinstance(block, Items):
+            yield from block.sentences
+        elif isinstance(block, Text) and block.strong:
+            yield block.text
+        else:
+            return
 
 
 def _write_pictures(folder: Path, sections: list[Section]) -> None:
