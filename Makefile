@@ -18,7 +18,7 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check install 
 
 WORLD := runs/miniature
 TASK := --gin_file $(WORLD)/miniature.gin
-TUNING := --gin.AdamW.learning_rate=3e-3 --gin.Tuning.epochs=8
+TUNING := --gin.AdamW.learning_rate=2e-3 --gin.Tuning.steps=150
 
 export JAX_PLATFORMS ?= cpu
 
@@ -26,13 +26,13 @@ export JAX_PLATFORMS ?= cpu
 
 quickstart: $(VENV)/installed
 	$(BIN)/python -m fiat_jax.miniature $(WORLD)
-	$(BIN)/fiat annotate $(TASK) --gin.annotate.client='@Replay()' \
-	  --gin.Replay.path=$(WORLD)/data/rationales.jsonl --gin.annotate.store=$(WORLD)/rationales.sqlite
+	$(BIN)/fiat annotate $(TASK)
+	$(BIN)/fiat quality $(TASK)
 	$(BIN)/fiat tasks $(TASK)
 	$(BIN)/fiat train $(TASK) --gin_file runs/finetune.gin --run_dir $(WORLD)/finetune $(TUNING)
 	$(BIN)/fiat train $(TASK) --gin_file runs/fiat.gin --run_dir $(WORLD)/fiat $(TUNING)
-	$(BIN)/fiat predict --run_dir $(WORLD)/fiat --gin.predict.input=$(WORLD)/data/new.jsonl \
-	  --gin.predict.output=$(WORLD)/answers.jsonl --gin.predict.rationales=$(WORLD)/data/rationales.jsonl
+	$(BIN)/fiat predict --run_dir $(WORLD)/fiat $(TASK) --gin.predict.input=$(WORLD)/data/new.jsonl \
+	  --gin.predict.output=$(WORLD)/answers.jsonl
 	@cat $(WORLD)/answers.jsonl
 	$(BIN)/fiat eval --run_dir $(WORLD)/finetune
 	$(BIN)/fiat eval --run_dir $(WORLD)/fiat
