@@ -18,7 +18,6 @@ PIP := $(BIN)/python -m pip --quiet --quiet --disable-pip-version-check install 
 
 WORLD := runs/miniature
 TASK := --gin_file $(WORLD)/miniature.gin
-TUNING := --gin.AdamW.learning_rate=2e-3 --gin.Tuning.steps=150
 
 export JAX_PLATFORMS ?= cpu
 
@@ -29,14 +28,10 @@ quickstart: $(VENV)/installed
 	$(BIN)/fiat annotate $(TASK)
 	$(BIN)/fiat quality $(TASK)
 	$(BIN)/fiat tasks $(TASK)
-	$(BIN)/fiat train $(TASK) --gin_file runs/finetune.gin --run_dir $(WORLD)/finetune $(TUNING)
-	$(BIN)/fiat train $(TASK) --gin_file runs/fiat.gin --run_dir $(WORLD)/fiat $(TUNING)
-	$(BIN)/fiat predict --run_dir $(WORLD)/fiat $(TASK) --gin.predict.input=$(WORLD)/data/new.jsonl \
-	  --gin.predict.output=$(WORLD)/answers.jsonl
+	$(BIN)/fiat compare $(TASK) --run_dir $(WORLD)/compare
+	$(BIN)/fiat predict --run_dir $(WORLD)/compare/runs/fiat-450-seed0 $(TASK) \
+	  --gin.predict.input=$(WORLD)/data/new.jsonl --gin.predict.output=$(WORLD)/answers.jsonl
 	@cat $(WORLD)/answers.jsonl
-	$(BIN)/fiat eval --run_dir $(WORLD)/finetune
-	$(BIN)/fiat eval --run_dir $(WORLD)/fiat
-	@echo "the reports: $(WORLD)/finetune/report.html and $(WORLD)/fiat/report.html"
 
 test: lint
 	$(BIN)/python -m pytest --quiet --numprocesses auto --dist loadfile
