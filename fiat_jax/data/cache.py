@@ -30,7 +30,7 @@ T = TypeVar("T")
 FORMAT = 1
 """To be raised when this layout changes, or what is rendered and tokenised of the same settings does."""
 
-_HEADER = "header.json"
+HEADER = "header.json"
 _HEADER_BYTES = 2**24
 _REMEDY = "run `fiat cache` with the same settings, or leave Task.cache out"
 
@@ -65,7 +65,7 @@ def write(task: Task, entries: Iterable[Entry], given: Mapping[str, str]) -> Non
       DataError: the rows cannot be read.
     """
     target = _place(task)
-    if target.exists() and not (target / _HEADER).exists() and any(target.iterdir()):
+    if target.exists() and not (target / HEADER).exists() and any(target.iterdir()):
         raise ConfigError(
             f"Task.cache: expected an empty folder or a cache to write anew, found other files in {target}; "
             "name a folder of its own."
@@ -84,7 +84,7 @@ def write(task: Task, entries: Iterable[Entry], given: Mapping[str, str]) -> Non
             header["entries"][name] = {"absent": absent} if absent else _described(examples)
             if not absent:
                 write_columns(_file(folder, reading, split), examples)
-        write_whole(folder / _HEADER, json.dumps(header, indent=1))
+        write_whole(folder / HEADER, json.dumps(header, indent=1))
 
 
 def read(task: Task, reading: Reading, split: str, cls: type[T]) -> T:
@@ -139,7 +139,7 @@ def _file(folder: Path, reading: str, split: str) -> Path:
 def _header(task: Task) -> dict[str, Any]:
     """What a cache says of itself, as far as its form goes, and with the settings of the task."""
     place = _place(task)
-    path = place / _HEADER
+    path = place / HEADER
     if not path.is_file():
         raise ConfigError(f"Task.cache: expected a cache in {place}, found none; {_REMEDY}.")
     try:
@@ -221,10 +221,10 @@ def _draft(target: Path) -> Iterator[Path]:
     if is_remote(target):
         with tempfile.TemporaryDirectory() as held:
             yield Path(held)
-            for path in [target / _HEADER, *target.glob("*.safetensors")] if target.exists() else []:
+            for path in [target / HEADER, *target.glob("*.safetensors")] if target.exists() else []:
                 path.unlink(missing_ok=True)
             target.mkdir(parents=True, exist_ok=True)
-            for path in sorted(Path(held).iterdir(), key=lambda path: path.name == _HEADER):
+            for path in sorted(Path(held).iterdir(), key=lambda path: path.name == HEADER):
                 copy_file(path, target / path.name)
         return
     draft, old = (target.with_name(f"{target.name}.{os.getpid()}.{end}") for end in ("part", "old"))

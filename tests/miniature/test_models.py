@@ -74,6 +74,7 @@ def test_the_folder_is_made_without_training_and_its_settings_are_accepted(tmp_p
     assert "calls to make: 800" in capsys.readouterr().out
 
 
+@pytest.mark.slow
 def test_pretraining_gives_the_same_weights_bit_for_bit(tmp_path):
     for run in ("one", "two"):
         rebuild(tmp_path / run, "tuned", (2, 2), 200)

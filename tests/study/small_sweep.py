@@ -8,8 +8,8 @@ from fiat_jax.cli import main
 SWEEP = """
 Sweep.sizes = (6, 12)
 Sweep.seeds = (0, 1)
-Sweep.paradigms = ('icl', 'zero_shot', 'finetune', 'fiat')
-Sweep.at_largest = ('fiat_wrong',)
+Sweep.paradigms = ('icl', 'zero_shot', 'fiat')
+Sweep.at_largest = ('fiat_wrong', 'finetune')
 Sweep.learning_rates = {'adapter': (1e-3, 1e-2), 'base': (1e-3, 1e-2)}
 Sweep.marker = 'it is'
 Tuning.steps = 4

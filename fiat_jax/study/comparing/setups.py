@@ -1,15 +1,19 @@
 """A cell as an experiment and its tuning, over token caches that all cells share."""
 
 import logging
+import shutil
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from functools import cached_property
 from pathlib import Path
 
 from fiat_jax.adapters import LoRA
+from fiat_jax.data.cache import HEADER
 from fiat_jax.data.pipeline import load_examples, write_cache
 from fiat_jax.data.regimes import Regime
 from fiat_jax.data.tasks import Task
-from fiat_jax.errors import ConfigError
+from fiat_jax.errors import ConfigError, FiatError
+from fiat_jax.paths import at
 from fiat_jax.study.comparing.sweep import Cell, Sweep
 from fiat_jax.study.experiment import Experiment
 from fiat_jax.study.tuning import Tuning
@@ -139,13 +143,34 @@ class Setups:
         return self.folder / "trials" / f"{self.sharing(cell)[0].name}-lr{rate:g}"
 
     def write_tokens(self) -> None:
-        """Writes the token caches that there are not yet.
+        """Writes the token caches that there are not yet, with all that cells will read.
 
         Raises:
-          ConfigError, DataError: as `write_cache`.
+          ConfigError, DataError: as `write_cache`; or cells will read what cannot be made, such as rationales
+            that are not there.
         """
-        for task in {task.name: task for task in map(self.task_of, self.cells)}.values():
+        cells: dict[str, list[Cell]] = {self.task_of(cell).name: [] for cell in self.cells}
+        for cell in self.cells:
+            cells[self.task_of(cell).name].append(cell)
+        for its in cells.values():
+            task = replace(self.task_of(its[0]), regime=None)
             assert task.cache is not None
-            if not (Path(task.cache) / "header.json").exists():
-                _log.info("%s: token ids of task %s", task.cache, task.name)
-                write_cache(replace(task, regime=None))
+            if (at(task.cache) / HEADER).exists():
+                continue
+            _log.info("%s: token ids of task %s", task.cache, task.name)
+            write_cache(task)
+            try:
+                self._check_readings(task, its)
+            except FiatError:
+                shutil.rmtree(task.cache)  # else it would be there when the data is mended
+                raise
+
+    def _check_readings(self, task: Task, cells: Sequence[Cell]) -> None:
+        """Makes sure that what cells read of a task is in its cache."""
+        tuned = {cell.paradigm.variant for cell in cells if cell.paradigm.tuned}
+        asked = {cell.paradigm.variant for cell in cells if cell.paradigm.answers == "model"}
+        for split in task.splits():
+            for reading in sorted(tuned if split != "test" else asked):
+                load_examples(task, reading, split)
+            if split == "train" and "distillation" in tuned:
+                load_examples(task, "explanation", split)
