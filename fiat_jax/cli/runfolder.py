@@ -8,6 +8,7 @@ import re
 import subprocess
 import sys
 from datetime import UTC, datetime
+from functools import cache
 from importlib import metadata
 from pathlib import Path
 from typing import Any
@@ -127,11 +128,15 @@ def environment() -> dict[str, Any]:
         "jax": {name: getattr(jax.config, name) for name in _JAX_SETTINGS},
         "variables": {name: os.environ[name] for name in _VARIABLES if name in os.environ},
         "git": _git(),
-        "packages": {
-            one.name: one.version
-            for one in sorted(metadata.distributions(), key=lambda one: one.name.lower())
-        },
+        "packages": _packages(),
     }
+
+
+@cache
+def _packages() -> dict[str, str]:
+    """The versions of all that is installed; a sweep asks for each of its runs."""
+    found = sorted(metadata.distributions(), key=lambda one: one.name.lower())
+    return {one.name: one.version for one in found}
 
 
 def without_keys(text: str) -> str:

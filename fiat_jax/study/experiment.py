@@ -205,6 +205,7 @@ def check_vocabulary(vocabulary: str, tokens: Tokens, base: str, config: T5Confi
         )
 
 
+@lru_cache(maxsize=16)  # tracing takes a second, and the runs of a sweep have few models
 def abstract_variables(model: T5) -> Variables:
     """The shapes of a model's collections, each array boxed with its logical axes."""
     key, tokens = jax.random.key(0), jnp.ones((1, 1), jnp.int32)

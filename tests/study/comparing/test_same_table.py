@@ -1,4 +1,4 @@
-"""A sweep that is killed again and again ends as one that never was."""
+"""Sweeps that are killed, or run side by side, end as one that is neither."""
 
 import os
 import random
@@ -9,7 +9,7 @@ import time
 from pathlib import Path
 
 import pytest
-from small_sweep import held
+from small_sweep import SWEEP, held
 
 CODE = "import sys; from fiat_jax.cli import main; sys.exit(main())"
 THIRTY = """
@@ -54,3 +54,14 @@ def test_a_sweep_of_thirty_cells_killed_three_times_ends_with_the_table_of_one_n
     assert started("whole").wait() == 0
     assert len(held("whole")) == 31
     assert held("killed") == held("whole")
+
+
+@pytest.mark.slow
+def test_runs_side_by_side_on_a_device_each_end_with_the_table_of_runs_one_after_another(table):
+    (table / "sweep.gin").write_text(SWEEP)
+    environment = {**os.environ, "XLA_FLAGS": "--xla_force_host_platform_device_count=2"}
+    words = ["compare", "--gin_file", "world.gin", "--gin_file", "sweep.gin", "--run_dir", "beside"]
+    command = [sys.executable, "-c", CODE, *words, "--gin.Sweep.at_once=2"]
+    subprocess.run(command, env=environment, check=True, stderr=subprocess.DEVNULL)
+    assert started("after").wait() == 0
+    assert held("beside") == held("after")
