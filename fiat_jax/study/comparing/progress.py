@@ -7,6 +7,8 @@ from types import TracebackType
 
 from tqdm import tqdm
 
+_SOON = 5.0  # seconds after which the time left can be told
+
 
 class Progress:
     """Counts cells; threads may do so at the same time.
@@ -37,9 +39,11 @@ class Progress:
     def _advance(self, line: str) -> None:
         with self._lock:
             self._finished += 1
-            left = self._cells - self._finished
-            seconds = (time.monotonic() - self._began) / (self._finished - self._first) * left
-            self.say(f"{self._finished}/{self._cells}  {line}  about {max(seconds, 1) / 60:.0f} min left")
+            seconds, left = time.monotonic() - self._began, self._cells - self._finished
+            if seconds > _SOON and left:
+                minutes = seconds / (self._finished - self._first) * left / 60
+                line += f"  about {max(minutes, 1):.0f} min left"
+            self.say(f"{self._finished}/{self._cells}  {line}")
             if self._bar is not None:
                 self._bar.update(1)
 

@@ -13,7 +13,7 @@ def test_a_sweep_leaves_results_run_folders_and_a_report_and_goes_on_from_them(t
     assert compare() == 0
     said = capsys.readouterr()
     assert "sweep: done; sweep/report.html has the report." in said.out
-    assert "10/10  finetune-12-seed1" in said.err and "left" in said.err
+    assert "10/10  finetune-12-seed1" in said.err and "min left" in said.err
     assert "step 1/4" not in said.err
     found = read_comparison(Path("sweep"))
     assert len(found.results) == 10 and not found.failed
