@@ -10,14 +10,12 @@ these cells done, and its report has them.
 import json
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 from benchmarks.study.setting import arguments, setups_of
-from fiat_jax.data import Examples, load_examples
-from fiat_jax.data.tasks import Task
-from fiat_jax.study.comparing.answering import Answered, reasoned, scores_of
+from fiat_jax.data import load_examples
+from fiat_jax.study.comparing.answering import Answered, reasoned, result_of
 from fiat_jax.study.comparing.report import write_report
-from fiat_jax.study.comparing.results import Result, write_failure, write_result, write_study
+from fiat_jax.study.comparing.results import write_failure, write_result, write_study
 from fiat_jax.study.comparing.study import described
 from fiat_jax.study.comparing.sweep import Cell
 
@@ -39,7 +37,7 @@ def main() -> None:
     for cell in setups.cells:
         if cell.paradigm.answers == "reasoner":
             answered = reasoned(setups.task_of(cell), test, sweep.marker)
-            write_result(args.run_dir, cell.name, result(task, test, cell, answered, {}))
+            write_result(args.run_dir, cell.name, result_of(task, test, cell, answered))
         elif cell.name in rows and "failed" in rows[cell.name]:
             write_failure(args.run_dir, cell.name, rows[cell.name]["failed"])
         elif cell.name in rows:
@@ -49,7 +47,7 @@ def main() -> None:
             )
             del fields["cell"]
             study = replace(study, versions={**study.versions, **fields.pop("versions")})
-            write_result(args.run_dir, cell.name, result(task, test, cell, answered, fields))
+            write_result(args.run_dir, cell.name, result_of(task, test, cell, answered, **fields))
         else:
             continue
         done += 1
@@ -63,22 +61,6 @@ def asked(cell: Cell) -> float:
     shown = cell.paradigm.shown
     reads = cell.paradigm.tuned and cell.paradigm.variant == "fiat"
     return (1 - (shown.without if shown else 0.0)) if reads else 0.0
-
-
-def result(task: Task, test: Examples, cell: Cell, answered: Answered, fields: dict[str, Any]) -> Result:
-    """The result of a cell."""
-    return Result(
-        paradigm=cell.paradigm.name,
-        size=cell.size,
-        seed=cell.seed,
-        base=cell.base,
-        adapter=cell.adapter,
-        prompt=cell.prompt,
-        scores=scores_of(task, test, answered.texts),
-        answers=tuple(answered.texts),
-        asked=answered.asked,
-        **fields,
-    )
 
 
 if __name__ == "__main__":

@@ -5,6 +5,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from fiat_jax.config import parse
+from fiat_jax.study.comparing.running import jobs_of
 from fiat_jax.study.comparing.setups import Setups
 from fiat_jax.study.comparing.sweep import Cell
 
@@ -30,11 +31,7 @@ def setups_of(args: argparse.Namespace) -> tuple[Setups, str]:
 
 def runs_of(setups: Setups) -> list[list[Cell]]:
     """The cells that the model answers by the run that they share; those that are not tuned are alone."""
-    runs: dict[object, list[Cell]] = {}
-    for cell in setups.cells:
-        if cell.paradigm.answers == "model":
-            runs.setdefault(cell.run if cell.paradigm.tuned else cell.name, []).append(cell)
-    return list(runs.values())
+    return [list(job) for job in jobs_of(cell for cell in setups.cells if cell.paradigm.answers == "model")]
 
 
 def choosers(setups: Setups, run: list[Cell]) -> list[str]:

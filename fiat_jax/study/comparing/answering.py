@@ -4,22 +4,23 @@ import json
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from fiat_jax.data.given_labels import check_unaided
-from fiat_jax.data.metrics import own_score, score_each
 from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.data.tasks import Task
 from fiat_jax.errors import ConfigError, DataError
 from fiat_jax.reasoning.parsing import parse
 from fiat_jax.reasoning.store import open_rationales
 from fiat_jax.records import fill
-from fiat_jax.study.answering import answer
+from fiat_jax.study.answering import Graded, answer
 from fiat_jax.study.bases import Bases
 from fiat_jax.study.cascading import choose, trade_off
 from fiat_jax.study.comparing.paradigms import Paradigm
+from fiat_jax.study.comparing.results import Result
+from fiat_jax.study.comparing.sweep import Cell
 from fiat_jax.study.evaluation import best_weights, evaluate_run
 from fiat_jax.study.experiment import Experiment, assemble
 from fiat_jax.study.threshold import answer_surely
@@ -37,10 +38,20 @@ class Answered(NamedTuple):
     asked: float = 0.0
 
 
-def scores_of(task: Task, examples: Examples, texts: Sequence[str]) -> tuple[float, ...]:
-    """The `own_score` of each answer, by which paradigms are compared."""
-    name, rows = own_score(task.metrics), zip(examples.answers, texts, examples.languages, strict=True)
-    return tuple(score_each(task.metrics, *row)[name] for row in rows)
+def result_of(task: Task, examples: Examples, cell: Cell, answered: Answered, **fields: Any) -> Result:
+    """The result of a cell that has answered the test examples, with what else is known of it."""
+    return Result(
+        paradigm=cell.paradigm.name,
+        size=cell.size,
+        seed=cell.seed,
+        base=cell.base,
+        adapter=cell.adapter,
+        prompt=cell.prompt,
+        scores=tuple(Graded(task, examples, answered.texts).each()),
+        answers=tuple(answered.texts),
+        asked=answered.asked,
+        **fields,
+    )
 
 
 def rationales_of(task: Task, examples: Examples) -> tuple[str, ...]:
@@ -80,7 +91,8 @@ def untuned(
     Args:
       experiment: its task has no regime.
       shots: how many training examples stand before each input.
-      size, seed: of the regime that they are from: the first of it.
+      size: the most of them that there may be.
+      seed: which they are.
       batch_size: rows at a time; changes no answer.
       bases: where the base is from.
     """
@@ -129,7 +141,7 @@ def _cascaded(run_dir: Path, experiment: Experiment, share: float, batch_size: i
         return asked, texts, sure, answer_surely(network, weights, asked, task, batch_size)[0]
 
     examples, texts, sure, others = both("validation")
-    points = trade_off(sure, scores_of(task, examples, texts), scores_of(task, examples, others))
+    points = trade_off(sure, Graded(task, examples, texts).each(), Graded(task, examples, others).each())
     threshold = choose(points, share).threshold
     _, texts, sure, others = both("test")
     ask = [value < threshold for value in sure]

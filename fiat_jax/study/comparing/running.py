@@ -14,9 +14,9 @@ from fiat_jax.data.pipeline import Examples, load_examples
 from fiat_jax.errors import ConfigError, FiatError, InterruptedRun
 from fiat_jax.parallel.hosts import terminations
 from fiat_jax.study.bases import Bases
-from fiat_jax.study.comparing.answering import Answered, reasoned, scores_of, tuned, untuned
+from fiat_jax.study.comparing.answering import Answered, reasoned, result_of, tuned, untuned
 from fiat_jax.study.comparing.progress import Progress
-from fiat_jax.study.comparing.results import Result, read_result, write_failure, write_result
+from fiat_jax.study.comparing.results import read_result, write_failure, write_result
 from fiat_jax.study.comparing.setups import Setups
 from fiat_jax.study.comparing.sweep import Cell
 from fiat_jax.study.comparing.trials import Chosen, Start, Trials
@@ -57,7 +57,7 @@ def run_cells(setups: Setups, start: Start) -> list[str]:
     with terminations(), Progress(len(cells), len(cells) - len(left)) as progress:
         runner = _Runner(setups, Trials(setups, start, progress), test, progress, rooms)
         for stage in (early, late):
-            _run(runner, _jobs(stage), setups.sweep.at_once)
+            _run(runner, jobs_of(stage), setups.sweep.at_once)
     return runner.failed
 
 
@@ -95,7 +95,7 @@ def _rooms(at_once: int) -> "queue.SimpleQueue[Bases]":
     return rooms
 
 
-def _jobs(cells: Iterable[Cell]) -> list[Job]:
+def jobs_of(cells: Iterable[Cell]) -> list[Job]:
     """Cells by the run that they share."""
     jobs: dict[object, list[Cell]] = {}
     for cell in cells:
@@ -153,23 +153,19 @@ class _Runner:
         began = time.monotonic()
         answered = self._answered(cell, chosen, bases)
         seconds = time.monotonic() - began
-        scores = scores_of(self._setups.experiment.task, self._test, answered.texts)
-        result = Result(
-            paradigm=cell.paradigm.name,
-            size=cell.size,
-            seed=cell.seed,
-            base=cell.base,
-            adapter=cell.adapter,
-            prompt=cell.prompt,
-            scores=scores,
-            answers=tuple(answered.texts),
-            asked=answered.asked,
+        result = result_of(
+            self._setups.experiment.task,
+            self._test,
+            cell,
+            answered,
             answer_seconds=round(seconds, 3),
             device="" if cell.paradigm.answers == "reasoner" else jax.devices()[0].device_kind,
             **({} if chosen is None else chosen.fields()),
         )
         write_result(self._setups.folder, cell.name, result)
-        self._progress.done(cell.name, sum(scores) / len(scores), seconds + result.train_seconds)
+        self._progress.done(
+            cell.name, sum(result.scores) / len(result.scores), seconds + result.train_seconds
+        )
 
     def _answered(self, cell: Cell, chosen: Chosen | None, bases: Bases) -> Answered:
         setups, paradigm = self._setups, cell.paradigm
