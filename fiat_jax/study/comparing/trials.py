@@ -4,7 +4,7 @@ import json
 import math
 import shutil
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -91,9 +91,15 @@ class Trials:
           NonFiniteError: every rate diverged.
         """
         experiment, run_dir = self._setups.experiment_of(cell), self._setups.run_dir(cell)
-        choice = self._choice(cell, run_dir) or self._tried(cell, run_dir, experiment, bases)
-        validation = self._tune(run_dir, cell, choice.rate, experiment, bases)
-        write_whole(run_dir / CHOICE, json.dumps({"rate": choice.rate, "tried": choice.tried}) + "\n")
+        validation: float | None
+        choice = self._choice(cell, run_dir)
+        if choice is None:
+            choice = self._tried(cell, run_dir, experiment, bases)
+            validation = choice.tried[f"{choice.rate:g}"]
+            self._start(run_dir, experiment, self._setups.tuning_of(cell, choice.rate))  # it has been moved
+        else:
+            validation = self._tune(run_dir, cell, choice.rate, experiment, bases)
+            _keep(run_dir, choice)
         return Chosen(run_dir, choice.rate, choice.tried, validation, _learned(experiment))
 
     def forget(self, chosen: Chosen) -> None:
@@ -145,7 +151,7 @@ class Trials:
         best = max(found, key=lambda rate: found[rate])
         run_dir.parent.mkdir(exist_ok=True)
         choice = Choice(best, {f"{rate:g}": score for rate, score in found.items()})
-        write_whole(trials[best] / CHOICE, json.dumps({"rate": best, "tried": choice.tried}) + "\n")
+        _keep(trials[best], choice)
         trials.pop(best).rename(run_dir)
         for folder in trials.values():
             shutil.rmtree(folder / "checkpoints", ignore_errors=True)
@@ -159,6 +165,11 @@ class Trials:
         self._start(run_dir, experiment, tuning)
         metrics = tune(run_dir, experiment, tuning, bases=bases, quiet=True)
         return metrics[experiment.task.headline] if metrics else None
+
+
+def _keep(run_dir: Path, choice: Choice) -> None:
+    """Writes down why a run has its learning rate."""
+    write_whole(run_dir / CHOICE, json.dumps(asdict(choice)) + "\n")
 
 
 def _learned(experiment: Experiment) -> int:
